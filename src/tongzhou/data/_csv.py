@@ -1,0 +1,138 @@
+"""CSV files in detail: encoding, separator, rows of the wrong length, and the types of columns."""
+
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from tongzhou.errors import DataError
+
+__all__ = ["MISSING_WORDS", "read_csv"]
+
+MISSING_WORDS = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "\\N")
+
+_UTF8_MARK = b"\xef\xbb\xbf"
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_SEPARATORS = ",;\t"
+_EXACT_DIGITS = 15  # whole numbers of more digits are identifiers: float64 would blur them
+_IDENTIFIER = rf"^[+-]?(0\d|\d{{{_EXACT_DIGITS + 1},}}$)"
+_CANDIDATES = (pa.int64(), pa.float64(), pa.date32(), pa.timestamp("s"))
+
+
+def read_csv(path: Path) -> pa.Table:
+    """Read the CSV file at `path`; see `tables.read_table` for what is accepted and raised."""
+    text = _as_utf8(path.read_bytes(), path)
+    if not text.strip():
+        raise DataError("{file} must be a table with a header line, got an empty file", file=path)
+    _check_quotes(text, path)
+    table = _parse(text, path)
+    return pa.table(
+        [_typed(column) for column in table.columns], names=[name.strip() for name in table.column_names]
+    )
+
+
+def _as_utf8(content: bytes, path: Path) -> bytes:
+    if content.startswith(_UTF16_MARKS):
+        raise DataError("{file} must be UTF-8 or GB18030, got UTF-16; save it as CSV UTF-8", file=path)
+    if b"\0" in content:
+        raise DataError("{file} must be CSV or Parquet, got a binary file", file=path)
+    content = content.removeprefix(_UTF8_MARK)
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # GB18030 is the mandatory Chinese encoding and holds GBK and GB2312, so one attempt covers all three.
+        return _from_gb18030(content, path, error.start)
+    return content
+
+
+def _from_gb18030(content: bytes, path: Path, utf8_stop: int) -> bytes:
+    try:
+        return content.decode("gb18030").encode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, max(error.start, utf8_stop)) + 1
+        raise DataError(
+            "{file}, line {line}: text must be UTF-8 or GB18030, got bytes that are neither",
+            file=path,
+            line=line,
+        ) from error
+
+
+def _check_quotes(text: bytes, path: Path) -> None:
+    """Refuse an unclosed quotation mark: it would swallow the rest of the file without a word."""
+    if text.count(b'"') % 2 == 0:
+        return
+    line = opened = 0
+    is_open = False
+    for line, row in enumerate(text.split(b"\n"), start=1):
+        if row.count(b'"') % 2:
+            is_open = not is_open
+            opened = line if is_open else opened
+    raise DataError(
+        "{file}, line {line}: a quotation mark is opened and never closed", file=path, line=opened
+    )
+
+
+def _separator(text: bytes) -> str:
+    """The separator that the header line uses most, quoted parts aside; the comma when it uses none."""
+    header = re.split(rb"[\r\n]", text.lstrip(), maxsplit=1)[0]
+    bare = re.sub(rb'"[^"]*"', b"", header)
+    return max(_SEPARATORS, key=lambda separator: bare.count(separator.encode()))
+
+
+def _parse(text: bytes, path: Path) -> pa.Table:
+    wrong: list[csv.InvalidRow] = []
+
+    def note(row: csv.InvalidRow) -> str:
+        wrong.append(row)
+        return "error"
+
+    parse = csv.ParseOptions(delimiter=_separator(text), newlines_in_values=True, invalid_row_handler=note)
+    # One thread, because only then does Arrow know the number of a bad row.
+    reading = csv.ReadOptions(use_threads=False)
+    try:
+        names = csv.open_csv(pa.BufferReader(text), reading, parse).schema.names
+        convert = csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            null_values=list(MISSING_WORDS),
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
+        )
+        return csv.read_csv(pa.BufferReader(text), reading, parse, convert)
+    except pa.ArrowInvalid as error:
+        if not wrong:
+            # Arrow's own words may quote the file, so they stay in the cause.
+            raise DataError("{file} must be a CSV table, got something that is not one", file=path) from error
+        row = wrong[0]
+        raise DataError(
+            "{file}, row {row}: must have {expected} fields like the header, got {got}",
+            file=path,
+            row=(row.number or 1) - 1,
+            expected=row.expected_columns,
+            got=row.actual_columns,
+        ) from error
+
+
+def _typed(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Give a column of text the narrowest type that all its values have."""
+    present = column.length() - column.null_count
+    if present == 0:
+        return pc.cast(column, pa.float64())
+    trimmed = pc.utf8_trim_whitespace(column)
+    if _any(pc.match_substring_regex(trimmed, _IDENTIFIER)):
+        return trimmed
+    lowered = pc.utf8_lower(trimmed)
+    is_word = pc.is_in(lowered, value_set=pa.array(["true", "false"]))
+    if pc.sum(is_word).as_py() == present:
+        return pc.equal(lowered, "true")
+    for kind in _CANDIDATES:
+        try:
+            return pc.cast(trimmed, kind)
+        except pa.ArrowInvalid:
+            continue
+    return trimmed
+
+
+def _any(flags: pa.ChunkedArray) -> bool:
+    return bool(pc.any(flags).as_py())
