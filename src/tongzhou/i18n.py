@@ -9,7 +9,7 @@ import gettext
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 __all__ = ["LANGUAGES", "Sayable", "detect_language", "domains", "say", "translator"]
 
@@ -92,7 +92,7 @@ def say(error: Sayable, lang: str) -> str:
     return error.template.format(**values)
 
 
-def _is_sayable(value: object) -> bool:
+def _is_sayable(value: object) -> TypeGuard[Sayable]:
     return isinstance(value, Exception) and hasattr(value, "template") and hasattr(value, "values")
 
 
