@@ -64,7 +64,9 @@ class Link(Protocol):
     def send(self, tag: str, value: object = None, arrays: Sequence[Array] = ()) -> None:
         """Queue one message. Arrays are C-contiguous and are not changed by the caller afterwards."""
 
-    def recv(self, tag: str, kind: type[T] | None = None, arrays: Sequence[ArraySpec] = ()) -> tuple[T, list[Array]]:
+    def recv(
+        self, tag: str, kind: type[T] | None = None, arrays: Sequence[ArraySpec] = ()
+    ) -> tuple[T, list[Array]]:
         """Wait for the next message, check it against tag, type and array shapes, and return it.
 
         Raises:
