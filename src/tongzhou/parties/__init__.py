@@ -1,1 +1,1 @@
-"""TODO(room)."""
+"""Institutions: who they are (keys, cards, trust), and what they granted to whom."""
