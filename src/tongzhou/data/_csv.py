@@ -1,12 +1,14 @@
 """CSV files in detail: encoding, separator, rows of the wrong length, and the types of columns."""
 
+import io
 import re
 from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv
 
+from tongzhou.data._arrow import Column, compute
 from tongzhou.errors import DataError
 
 __all__ = ["MISSING_WORDS", "read_csv"]
@@ -15,6 +17,8 @@ MISSING_WORDS = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", 
 
 _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_UTF8_LEADS = re.compile(rb"[\xc2-\xf4]")
+_UTF8_CHARACTERS_SURE = 4
 _SEPARATORS = ",;\t"
 _EXACT_DIGITS = 15  # whole numbers of more digits are identifiers: float64 would blur them
 _IDENTIFIER = rf"^[+-]?(0\d|\d{{{_EXACT_DIGITS + 1},}}$)"
@@ -38,25 +42,32 @@ def _as_utf8(content: bytes, path: Path) -> bytes:
         raise DataError("{file} must be UTF-8 or GB18030, got UTF-16; save it as CSV UTF-8", file=path)
     if b"\0" in content:
         raise DataError("{file} must be CSV or Parquet, got a binary file", file=path)
-    content = content.removeprefix(_UTF8_MARK)
     try:
+        # decode only to check: Arrow reads the bytes themselves
         content.decode("utf-8")
     except UnicodeDecodeError as error:
+        start = content[: error.start]
+        # GB18030 text is not UTF-8 by accident over four characters: this file is UTF-8 and damaged.
+        if start.startswith(_UTF8_MARK) or len(_UTF8_LEADS.findall(start)) >= _UTF8_CHARACTERS_SURE:
+            raise _no_encoding(content, error.start, path) from error
         # GB18030 is the mandatory Chinese encoding and holds GBK and GB2312, so one attempt covers all three.
-        return _from_gb18030(content, path, error.start)
-    return content
+        return _from_gb18030(content, path)
+    return content.removeprefix(_UTF8_MARK)
 
 
-def _from_gb18030(content: bytes, path: Path, utf8_stop: int) -> bytes:
+def _from_gb18030(content: bytes, path: Path) -> bytes:
     try:
         return content.decode("gb18030").encode("utf-8")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, max(error.start, utf8_stop)) + 1
-        raise DataError(
-            "{file}, line {line}: text must be UTF-8 or GB18030, got bytes that are neither",
-            file=path,
-            line=line,
-        ) from error
+        raise _no_encoding(content, error.start, path) from error
+
+
+def _no_encoding(content: bytes, position: int, path: Path) -> DataError:
+    return DataError(
+        "{file}, line {line}: text must be UTF-8 or GB18030, got bytes that are neither",
+        file=path,
+        line=content.count(b"\n", 0, position) + 1,
+    )
 
 
 def _check_quotes(text: bytes, path: Path) -> None:
@@ -84,7 +95,7 @@ def _separator(text: bytes) -> str:
 def _parse(text: bytes, path: Path) -> pa.Table:
     wrong: list[csv.InvalidRow] = []
 
-    def note(row: csv.InvalidRow) -> str:
+    def note(row: csv.InvalidRow) -> Literal["skip", "error"]:
         wrong.append(row)
         return "error"
 
@@ -92,14 +103,14 @@ def _parse(text: bytes, path: Path) -> pa.Table:
     # One thread, because only then does Arrow know the number of a bad row.
     reading = csv.ReadOptions(use_threads=False)
     try:
-        names = csv.open_csv(pa.BufferReader(text), reading, parse).schema.names
+        names = csv.open_csv(io.BytesIO(text), reading, parse).schema.names
         convert = csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()),
             null_values=list(MISSING_WORDS),
             strings_can_be_null=True,
             quoted_strings_can_be_null=True,
         )
-        return csv.read_csv(pa.BufferReader(text), reading, parse, convert)
+        return csv.read_csv(io.BytesIO(text), reading, parse, convert)
     except pa.ArrowInvalid as error:
         if not wrong:
             # Arrow's own words may quote the file, so they stay in the cause.
@@ -114,25 +125,33 @@ def _parse(text: bytes, path: Path) -> pa.Table:
         ) from error
 
 
-def _typed(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _typed(column: Column) -> Column:
     """Give a column of text the narrowest type that all its values have."""
-    present = column.length() - column.null_count
+    trimmed = _trimmed(column)
+    present = trimmed.length() - trimmed.null_count
     if present == 0:
-        return pc.cast(column, pa.float64())
-    trimmed = pc.utf8_trim_whitespace(column)
-    if _any(pc.match_substring_regex(trimmed, _IDENTIFIER)):
+        return trimmed.cast(pa.float64())
+    if compute.any(compute.match_substring_regex(trimmed, _IDENTIFIER)).as_py():
         return trimmed
-    lowered = pc.utf8_lower(trimmed)
-    is_word = pc.is_in(lowered, value_set=pa.array(["true", "false"]))
-    if pc.sum(is_word).as_py() == present:
-        return pc.equal(lowered, "true")
+    lowered = compute.utf8_lower(trimmed)
+    is_word = compute.is_in(lowered, value_set=pa.array(["true", "false"]))
+    if compute.sum(is_word).as_py() == present:
+        flags: Column = compute.equal(lowered, "true")
+        return flags
     for kind in _CANDIDATES:
         try:
-            return pc.cast(trimmed, kind)
+            typed: Column = compute.cast(trimmed, kind)
         except pa.ArrowInvalid:
             continue
+        return typed
     return trimmed
 
 
-def _any(flags: pa.ChunkedArray) -> bool:
-    return bool(pc.any(flags).as_py())
+def _trimmed(column: Column) -> Column:
+    """The texts without white space around them; one of nothing else is missing."""
+    trimmed: Column = compute.utf8_trim_whitespace(column)
+    is_blank = compute.equal(compute.binary_length(trimmed), 0)
+    if not compute.any(is_blank).as_py():
+        return trimmed
+    present: Column = compute.if_else(is_blank, pa.scalar(None, pa.string()), trimmed)
+    return present

@@ -4,26 +4,16 @@ Rows are counted from 1 under the header, in sentences as well as in findings. A
 sentence: its row, type and length do.
 """
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tongzhou.data._names import missing_column, type_word
+from tongzhou.data._arrow import Column, as_float, column_of, compute, is_number_text, type_word
 from tongzhou.errors import DataError
 
 __all__ = ["label_column", "numeric_column", "text_column"]
 
 _EXACT_LIMIT = 2**53  # beyond it float64 no longer tells neighbouring integers apart
-
-
-def column_of(table: pa.Table, name: str) -> pa.ChunkedArray:
-    """The column `name`, or a `DataError` with the nearest name."""
-    if name not in table.column_names:
-        raise missing_column(table, name)
-    return table.column(name)
 
 
 def numeric_column(table: pa.Table, name: str) -> NDArray[np.float64]:
@@ -42,7 +32,7 @@ def numeric_column(table: pa.Table, name: str) -> NDArray[np.float64]:
     column = column_of(table, name)
     if type_word(column.type) not in {"number", "yes/no"}:
         raise _not_numbers(column, name)
-    values = _as_float(column)
+    values = as_float(column)
     infinite = np.flatnonzero(np.isinf(values))
     if infinite.size:
         raise DataError(
@@ -54,7 +44,7 @@ def numeric_column(table: pa.Table, name: str) -> NDArray[np.float64]:
         large = np.flatnonzero(np.abs(values) > _EXACT_LIMIT)
         if large.size:
             raise DataError(
-                "column {column}, row {row}: a whole number must lie within ±2^53 to be computed with exactly, "
+                "column {column}, row {row}: a whole number must lie within ±2^53 to stay exact, "
                 "got a larger one; an identifier belongs in a text column",
                 column=name,
                 row=int(large[0]) + 1,
@@ -112,18 +102,10 @@ def text_column(table: pa.Table, name: str) -> list[str | int | None]:
     return values
 
 
-def _as_float(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    if pa.types.is_boolean(column.type):
-        column = pc.cast(column, pa.int8())
-    # safe=False: integers over 2^53 are looked for by the caller, who can name the row
-    floats = pc.cast(column, pa.float64(), safe=False)
-    return np.asarray(pc.fill_null(floats, float("nan")).to_numpy(), dtype=np.float64)
-
-
-def _not_numbers(column: pa.ChunkedArray, name: str) -> DataError:
+def _not_numbers(column: Column, name: str) -> DataError:
     got = type_word(column.type)
     if got == "text":
-        row, length = first_text_that_is_no_number(column)
+        row, length = _first_text_that_is_no_number(column)
         if row:
             return DataError(
                 "column {column}, row {row}: must be a number, got text of {length} characters",
@@ -134,13 +116,8 @@ def _not_numbers(column: pa.ChunkedArray, name: str) -> DataError:
     return DataError("column {column}: must hold numbers, got a column of type {got}", column=name, got=got)
 
 
-def first_text_that_is_no_number(column: pa.ChunkedArray) -> tuple[int, int]:
+def _first_text_that_is_no_number(column: Column) -> tuple[int, int]:
     """Row (from 1) and length of the first text that is not a number; ``(0, 0)`` when all are numbers."""
-    is_number: Any = pc.fill_null(is_number_text(column), True)
-    row = pc.index(is_number, False).as_py()
+    is_number = compute.fill_null(is_number_text(column), True)
+    row = compute.index(is_number, False).as_py()
     return (0, 0) if row < 0 else (row + 1, len(column[row].as_py()))
-
-
-def is_number_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """For each text whether it reads as a number; null where the text is missing."""
-    return pc.match_substring_regex(column, r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$")

@@ -83,12 +83,12 @@ CODES: dict[str, dict[int, dict[str, str]]] = {
 
 
 def bank_table() -> pa.Table:
-    """The bank's side: client_id, limit, sex, education, marriage, age, default (27,000 rows, none missing)."""
+    """The bank's side: client_id, limit, sex, education, marriage, age, default (27,000 rows)."""
     return _bundled("bank")
 
 
 def card_network_table() -> pa.Table:
-    """The card network's side: client_id and six months of repay, bill and paid (27,000 rows, none missing)."""
+    """The card network's side: client_id and six months of repay, bill and paid (27,000 rows)."""
     return _bundled("card_network")
 
 

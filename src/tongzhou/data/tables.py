@@ -14,8 +14,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tongzhou.data._arrow import Column, near_name
 from tongzhou.data._csv import read_csv
-from tongzhou.data._names import near_name
 from tongzhou.errors import DataError, NotFoundError, StorageError
 
 __all__ = ["COLUMNS_MAX", "FILE_BYTES_MAX", "read_table", "write_parquet"]
@@ -32,7 +32,8 @@ def read_table(path: Path | str) -> pa.Table:
     """Read a CSV or Parquet file.
 
     The kind follows from the content, not from the ending of the name. A CSV may be UTF-8 with or without a
-    byte-order mark, or GB18030 (which holds GBK and GB2312); its fields are parted by commas, semicolons or tabs.
+    byte-order mark, or GB18030 (which holds GBK and GB2312); its
+    separator is the comma, the semicolon or the tab.
 
     Args:
         path: the file.
@@ -72,7 +73,7 @@ def read_table(path: Path | str) -> pa.Table:
 
 
 def write_parquet(table: pa.Table, path: Path | str) -> None:
-    """Write `table` so that `path` holds either its old content or all of the new one, even after a power cut.
+    """Write `table` so that `path` holds either its old content or all of the new, even if power fails.
 
     Args:
         table: what to write.
@@ -155,7 +156,7 @@ def _checked(table: pa.Table, path: Path) -> pa.Table:
     return pa.table([_plain(table.column(name), path, name) for name in names], names=names)
 
 
-def _plain(column: pa.ChunkedArray, path: Path, name: str) -> pa.ChunkedArray:
+def _plain(column: Column, path: Path, name: str) -> Column:
     kind = column.type
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)

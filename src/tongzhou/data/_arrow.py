@@ -1,11 +1,33 @@
-"""How the sentences of this room point at a name the reader may have meant."""
+"""What the modules of this room share: Arrow columns and the words that sentences use about them."""
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute
+from numpy.typing import NDArray
 
 from tongzhou.errors import DataError
+
+__all__ = [
+    "Column",
+    "as_float",
+    "column_of",
+    "compute",
+    "is_number_text",
+    "listed",
+    "near_name",
+    "type_word",
+]
+
+Column: TypeAlias = "pa.ChunkedArray[Any]"
+
+# The type stubs of Arrow's functions know arrays but not chunked columns.
+compute: Any = pyarrow.compute
+
+_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 
 _NAMES_SHOWN = 12  # a sentence that lists forty columns is not read
 
@@ -23,12 +45,14 @@ def listed(names: Sequence[str]) -> str:
     return f"{shown}, …" if len(names) > _NAMES_SHOWN else shown
 
 
-def missing_column(table: pa.Table, name: str) -> DataError:
-    """The error that says `table` has no column `name`, with a hint."""
+def column_of(table: pa.Table, name: str) -> Column:
+    """The column `name`, or a `DataError` with the nearest name."""
+    if name in table.column_names:
+        return table.column(name)
     near = near_name(name, table.column_names)
     if near is not None:
-        return DataError("there is no column {column}; did you mean {near}?", column=name, near=near)
-    return DataError(
+        raise DataError("there is no column {column}; did you mean {near}?", column=name, near=near)
+    raise DataError(
         "there is no column {column}; the table has {columns}",
         column=name,
         columns=listed(table.column_names),
@@ -49,3 +73,18 @@ def type_word(kind: pa.DataType) -> str:
         (pa.types.is_timestamp, "time"),
     )
     return next((word for test, word in tests if test(kind)), str(kind))
+
+
+def as_float(column: Column) -> NDArray[np.float64]:
+    """A column of numbers or yes/no values as float64, NaN where a value is missing."""
+    if pa.types.is_boolean(column.type):
+        column = compute.cast(column, pa.int8())
+    # safe=False: whole numbers over 2^53 are looked for by the caller, who can name the row
+    floats = compute.cast(column, pa.float64(), safe=False)
+    return np.asarray(compute.fill_null(floats, float("nan")).to_numpy(), dtype=np.float64)
+
+
+def is_number_text(column: Column) -> Column:
+    """For each text whether it reads as a number; null where the text is missing."""
+    flags: Column = compute.match_substring_regex(column, _NUMBER)
+    return flags
