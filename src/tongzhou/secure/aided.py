@@ -1,0 +1,251 @@
+"""Computing on shared values with a helper that deals correlated randomness.
+
+Statement
+    Parties: two data owners (asker, provider) and a helper.
+    Who learns what: each owner receives only words masked with fresh uniform words, so its view is
+    uniform apart from what `AidedEngine.open` opens on purpose; the helper receives nothing but the
+    shapes of the computation.
+    Assumption: semi-honest parties; the helper colludes with nobody; AES-256 in counter mode is
+    indistinguishable from uniform.
+    Cost: for each product, the masked operand once between the owners and one correction from the helper;
+    one round a product or opening. Masks themselves travel as seeds (32 bytes a run and owner).
+    Papers: Beaver, Efficient multiparty protocols using circuit randomization (CRYPTO 1991); truncation with
+    dealt masks after Escudero, Ghosh, Keller, Rachuri and Scholl (CRYPTO 2020), section 5.
+
+Every party runs the same lines. What a role does differently stands in the few primitives below.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tongzhou.secure.party import OWNERS, Party, Role, other_owner
+from tongzhou.secure.prg import SEED_BYTES, Stream, new_seed
+from tongzhou.secure.ring import Words, matrix_times_rows, rows_times_matrix
+from tongzhou.secure.shared import Shared
+from tongzhou.wire.messages import ArraySpec
+
+__all__ = ["AidedEngine", "Hidden"]
+
+_CHUNK_BYTES = 64 << 20
+"""Large matrices travel in pieces of about this size, far below the frame bound."""
+
+_Bilinear = Callable[[Words, Words], Words]
+
+_HALF_RANGE = np.uint64(1 << 62)
+_LOW_63 = np.uint64((1 << 63) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """A private matrix of one owner, of which the other holds only a masked form.
+
+    Attributes:
+        owner: role that knows the matrix.
+        columns: number of variables d.
+        rows: number of rows n.
+        words: ``(d, n)``: the matrix at its owner, matrix minus mask at the other owner, mask at the helper.
+    """
+
+    owner: Role
+    columns: int
+    rows: int
+    words: Words
+
+
+class AidedEngine:
+    """The primitives of `aided` mode, seen from one party.
+
+    Args:
+        party: seat in the run. The constructor only stores; `start` agrees the seeds.
+    """
+
+    def __init__(self, party: Party) -> None:
+        self.party = party
+        self._streams: dict[Role, Stream] = {}
+
+    def start(self) -> None:
+        """Agree one secret seed between the helper and each owner."""
+        party = self.party
+        if party.is_owner:
+            seed = new_seed()
+            party.link("helper").send("aided.seed", seed)
+            self._streams[party.role] = Stream(seed)
+            return
+        for role in OWNERS:
+            seed, _ = party.link(role).recv("aided.seed", bytes)
+            self._streams[role] = Stream(seed[:SEED_BYTES])
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether this party holds shares."""
+        return self.party.is_owner
+
+    def stream(self, role: Role) -> Stream:
+        """The stream shared by the helper and one owner."""
+        return self._streams[role]
+
+    # --- values in and out ---------------------------------------------------------------------------
+
+    def own(self, owner: Role, shape: tuple[int, ...], words: Words | None) -> Shared:
+        """Take a private value of one owner as a shared value, without sending anything."""
+        if not self.is_owner:
+            return Shared(shape, None)
+        if self.party.role == owner:
+            return Shared(shape, words)
+        return Shared(shape, np.zeros(shape, dtype=np.uint64))
+
+    def add_public(self, value: Shared, words: Words) -> Shared:
+        """Add a public value (one owner's share moves)."""
+        if self.party.role != "asker" or value.share is None:
+            return value
+        return Shared(value.shape, value.share + words)
+
+    def open(self, value: Shared, *, what: str, receivers: Sequence[Role], reason: str) -> Words | None:
+        """Open a shared value to the receivers and record it.
+
+        Returns:
+            The value at a receiver; ``None`` elsewhere. The helper never receives.
+        """
+        party = self.party
+        party.record(what, int(np.prod(value.shape)), receivers, reason)
+        if value.share is None:
+            return None
+        tag = f"open.{what}"
+        if other_owner(party.role) in receivers:
+            party.peer.send(tag, None, [np.ascontiguousarray(value.share)])
+        if party.role not in receivers:
+            return None
+        _, (theirs,) = party.peer.recv(tag, None, [ArraySpec("<u8", value.shape)])
+        return value.share + theirs
+
+    # --- private matrices ------------------------------------------------------------------------------
+
+    def hide(self, owner: Role, shape: tuple[int, int], words: Words | None) -> Hidden:
+        """Give the other owner a masked form of a private matrix ``(d, n)``, once for all its products."""
+        columns, rows = shape
+        if self.party.role == owner and words is not None:
+            self._send_matrix(words - self.stream(owner).words(columns, rows))
+            return Hidden(owner, columns, rows, words)
+        if not self.is_owner:
+            return Hidden(owner, columns, rows, self.stream(owner).words(columns, rows))
+        return Hidden(owner, columns, rows, self._recv_matrix(columns, rows))
+
+    def times(self, matrix: Hidden, weights: Shared) -> Shared:
+        """Shared ``weights (d,)`` times a private matrix: one shared number a row, ``(n,)``."""
+        return self._product("times", matrix, weights, (matrix.rows,), _weights_times)
+
+    def transpose_times(self, matrix: Hidden, rows: Shared) -> Shared:
+        """A private matrix times shared ``rows (n,)`` or ``(k, n)``: ``(d,)`` or ``(d, k)``."""
+        return self._product("transpose", matrix, rows, (matrix.columns, *rows.shape[:-1]), matrix_times_rows)
+
+    def scale_rows(self, matrix: Hidden, factors: Shared) -> Shared:
+        """Each row of a private matrix times a shared factor ``(n,)``: shared ``(d, n)``."""
+        return self._product("scale", matrix, factors, (matrix.columns, matrix.rows), np.multiply)
+
+    def _product(
+        self, name: str, matrix: Hidden, operand: Shared, shape: tuple[int, ...], operation: _Bilinear
+    ) -> Shared:
+        """Shares of ``operation(matrix, operand)`` for any bilinear operation.
+
+        With mask U on the matrix and v on the other owner's share x:
+        ``X·x = X·(x - v) + (X - U)·v + U·v``. The matrix owner computes the first term, the other owner the
+        second, and the helper deals shares of the third.
+        """
+        owner, other = matrix.owner, other_owner(matrix.owner)
+        tag = f"product.{name}"
+        if operand.share is None:
+            mask = self.stream(other).words(*operand.shape)
+            correction = operation(matrix.words, mask) - self.stream(other).words(*shape)
+            self.party.link(owner).send(tag, None, [correction])
+            return Shared(shape, None)
+        if self.party.role == other:
+            mask = self.stream(other).words(*operand.shape)
+            self.party.peer.send(tag, None, [operand.share - mask])
+            return Shared(shape, operation(matrix.words, mask) + self.stream(other).words(*shape))
+        _, (masked,) = self.party.peer.recv(tag, None, [ArraySpec("<u8", operand.shape)])
+        _, (correction,) = self.party.link("helper").recv(tag, None, [ArraySpec("<u8", shape)])
+        return Shared(shape, operation(matrix.words, operand.share + masked) + correction)
+
+    # --- shared by shared --------------------------------------------------------------------------------
+
+    def matmul(self, left: Shared, right: Shared) -> Shared:
+        """Product of two shared matrices ``(p, q)`` and ``(q, r)`` (Beaver's triple)."""
+        shape = (left.shape[0], right.shape[1])
+        if left.share is None or right.share is None:
+            masks = [(self.stream(r).words(*left.shape), self.stream(r).words(*right.shape)) for r in OWNERS]
+            total = (masks[0][0] + masks[1][0]) @ (masks[0][1] + masks[1][1])
+            self._deal("matmul", total)
+            return Shared(shape, None)
+        stream = self.stream(self.party.role)
+        mask_left, mask_right = stream.words(*left.shape), stream.words(*right.shape)
+        mask_product = self._dealt("matmul", shape)
+        open_left, open_right = self._exchange("matmul", left.share - mask_left, right.share - mask_right)
+        share = open_left @ mask_right + mask_left @ open_right + mask_product
+        if self.party.role == "asker":
+            share += open_left @ open_right
+        return Shared(shape, share)
+
+    def truncate(self, value: Shared, bits: int) -> Shared:
+        """Drop `bits` fractional bits of a shared value with ``|value| < 2^62``; off by at most one unit."""
+        if value.share is None:
+            mask = self.stream("asker").words(*value.shape) + self.stream("provider").words(*value.shape)
+            self._deal("truncate", np.stack([(mask & _LOW_63) >> np.uint64(bits), mask >> np.uint64(63)]))
+            return Shared(value.shape, None)
+        mask = self.stream(self.party.role).words(*value.shape)
+        high, top = self._dealt("truncate", (2, *value.shape))
+        shifted = value.share + mask
+        if self.party.role == "asker":
+            shifted = shifted + _HALF_RANGE
+        (opened,) = self._exchange("truncate", shifted)
+        # The masked value wrapped past 2^63 exactly where the top bits of mask and opened word differ.
+        opened_top = opened >> np.uint64(63)
+        wrapped = top - (opened_top << np.uint64(1)) * top
+        share = (wrapped << np.uint64(63 - bits)) - high
+        if self.party.role == "asker":
+            share += (opened_top << np.uint64(63 - bits)) + ((opened & _LOW_63) >> np.uint64(bits))
+            share -= np.uint64(1 << (62 - bits))
+        return Shared(value.shape, share)
+
+    # --- dealing -------------------------------------------------------------------------------------------
+
+    def _deal(self, tag: str, value: Words) -> None:
+        """Helper: share a value. The asker's share comes from its stream, the provider gets the rest."""
+        self.party.link("provider").send(
+            f"deal.{tag}", None, [value - self.stream("asker").words(*value.shape)]
+        )
+
+    def _dealt(self, tag: str, shape: tuple[int, ...]) -> Words:
+        """Owner: take its share of a dealt value."""
+        if self.party.role == "asker":
+            return self.stream("asker").words(*shape)
+        _, (share,) = self.party.link("helper").recv(f"deal.{tag}", None, [ArraySpec("<u8", shape)])
+        return share
+
+    def _exchange(self, tag: str, *masked: Words) -> list[Words]:
+        """Owners: open values that a uniform mask hides."""
+        self.party.peer.send(f"masked.{tag}", None, masked)
+        _, theirs = self.party.peer.recv(f"masked.{tag}", None, [ArraySpec("<u8", m.shape) for m in masked])
+        return [ours + other for ours, other in zip(masked, theirs, strict=True)]
+
+    def _send_matrix(self, words: Words) -> None:
+        for start, stop in _pieces(*words.shape):
+            self.party.peer.send("hide", None, [words[start:stop]])
+
+    def _recv_matrix(self, columns: int, rows: int) -> Words:
+        pieces = [
+            self.party.peer.recv("hide", None, [ArraySpec("<u8", (stop - start, rows))])[1][0]
+            for start, stop in _pieces(columns, rows)
+        ]
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+
+def _weights_times(matrix: Words, weights: Words) -> Words:
+    return rows_times_matrix(weights, matrix)
+
+
+def _pieces(columns: int, rows: int) -> Iterator[tuple[int, int]]:
+    step = max(1, _CHUNK_BYTES // (8 * max(rows, 1)))
+    for start in range(0, columns, step):
+        yield start, min(start + step, columns)

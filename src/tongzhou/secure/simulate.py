@@ -1,0 +1,76 @@
+"""Run a joint job among parties of one process: for tests, teaching and a first try in a notebook.
+
+outcome = simulate("aided", MatchTask(MatchSettings(10, "try")), ["a", "b"], ["b", "c"])
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from tongzhou.secure.party import Opening, Party, Role
+from tongzhou.secure.tasks import Mode, Seat, Task
+from tongzhou.wire.memory import run_parties
+from tongzhou.wire.messages import Session, Traffic
+
+__all__ = ["Outcome", "simulate"]
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Out]):
+    """What a simulated run gave.
+
+    Attributes:
+        asker, provider: what each owner got.
+        openings: everything opened, by role.
+        traffic: counts of each role's links, by role and peer role.
+    """
+
+    asker: Out | None
+    provider: Out | None
+    openings: dict[str, list[Opening]]
+    traffic: dict[str, dict[str, Traffic]]
+
+
+def simulate(
+    mode: Mode,
+    task: Task[In, Out],
+    asker: In,
+    provider: In,
+    *,
+    watch: Callable[[Session], Session] | None = None,
+) -> Outcome[Out]:
+    """Run `task` with both owners' inputs, in the given mode.
+
+    Args:
+        mode: trust mode.
+        task: the joint job.
+        asker: the asker's input.
+        provider: the provider's input.
+        watch: wraps each party's session before the run, for example to look at what it receives.
+    """
+    if mode == "local":
+        first, second = task.clear(asker, provider)
+        return Outcome(first, second, {}, {})
+    inputs: dict[Role, In | None] = {"asker": asker, "provider": provider}
+    if mode == "aided":
+        inputs["helper"] = None
+    names: dict[Role, str] = {role: role for role in inputs}
+
+    def play(role: Role) -> Callable[[Session], Any]:
+        def part(session: Session) -> Any:
+            party = Party(role, session if watch is None else watch(session), names)
+            result = task.run(Seat(party, mode), inputs[role])
+            return result, party.openings, {peer: link.traffic for peer, link in session.links.items()}
+
+        return part
+
+    done = run_parties({role: play(role) for role in inputs})
+    return Outcome(
+        done["asker"][0],
+        done["provider"][0],
+        {role: result[1] for role, result in done.items()},
+        {role: result[2] for role, result in done.items()},
+    )

@@ -1,0 +1,236 @@
+"""The joint jobs, each one object with the same call in every trust mode.
+
+A task is settings that all parties agree on. `run` plays one party's part; `clear` does the same with both
+owners' data in one place (mode `local`). What comes out has the same types in every mode.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Generic, Literal, Protocol, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tongzhou.errors import PlanError
+from tongzhou.secure.aided import AidedEngine
+from tongzhou.secure.counting import BinCounts, CountOpening, count_events
+from tongzhou.secure.local import count_events_clear, fit_logistic_clear, match_clear, score_clear
+from tongzhou.secure.logistic import (
+    CardOpening,
+    LogisticSettings,
+    OwnerBlock,
+    OwnerFit,
+    coefficient_errors,
+    fit_logistic,
+    open_weights,
+    row_block_bits,
+)
+from tongzhou.secure.matching import MatchSettings, Places, match_aided, match_dh
+from tongzhou.secure.party import Party
+from tongzhou.secure.ring import Reals
+from tongzhou.secure.scoring import ScoreShape, ScoringKey, score_rows
+
+__all__ = [
+    "SUPPORT",
+    "CountInput",
+    "CountTask",
+    "MatchTask",
+    "Mode",
+    "ScoreInput",
+    "ScoreTask",
+    "Seat",
+    "Task",
+    "TrainResult",
+    "TrainTask",
+]
+
+Mode = Literal["local", "aided", "pair"]
+In_contra = TypeVar("In_contra", contravariant=True)
+Out_co = TypeVar("Out_co", covariant=True)
+
+SUPPORT: Final[dict[str, tuple[Mode, ...]]] = {
+    "match": ("local", "aided", "pair"),
+    "count": ("local", "aided"),
+    "train": ("local", "aided"),
+    "score": ("local", "aided"),
+}
+"""Which task runs in which mode. Matching by Diffie–Hellman needs no helper, so it is a `pair` task too."""
+
+
+@dataclass
+class Seat:
+    """One party's place in a run: its party, and the engine of the mode once it has started."""
+
+    party: Party
+    mode: Mode
+    _engine: AidedEngine | None = field(default=None, init=False)
+
+    def engine(self, task: str) -> AidedEngine:
+        """The engine for a task, started on first use.
+
+        Raises:
+            PlanError: the task does not exist in this mode; nothing falls back to a weaker one.
+        """
+        if self.mode not in SUPPORT[task] or self.mode != "aided":
+            raise PlanError(
+                "{task} does not run in mode {mode}; it runs in {allowed}",
+                task=task,
+                mode=self.mode,
+                allowed=", ".join(SUPPORT[task]),
+            )
+        if self._engine is None:
+            self._engine = AidedEngine(self.party)
+            self._engine.start()
+        return self._engine
+
+
+class Task(Protocol, Generic[In_contra, Out_co]):
+    """A joint job."""
+
+    def run(self, seat: Seat, own: In_contra | None) -> Out_co | None:
+        """Play one party's part; the helper passes and gets ``None``."""
+
+    def clear(self, asker: In_contra, provider: In_contra) -> tuple[Out_co, Out_co]:
+        """Do it in one process."""
+
+
+def _silent(done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True)
+class MatchTask:
+    """Find the common identifiers.
+
+    Attributes:
+        settings: minimum and context.
+        protocol: ``dh`` or ``aided``.
+        progress: called with done and total.
+    """
+
+    settings: MatchSettings
+    protocol: Literal["dh", "aided"] = "dh"
+    progress: Callable[[int, int], None] = _silent
+
+    def run(self, seat: Seat, own: Sequence[str] | None) -> Places | None:
+        """Places of the common identifiers in the own list; ``None`` at the helper."""
+        if self.protocol == "aided":
+            return match_aided(seat.party, self.settings, own)
+        return None if own is None else match_dh(seat.party, self.settings, own, self.progress)
+
+    def clear(self, asker: Sequence[str], provider: Sequence[str]) -> tuple[Places, Places]:
+        """Places in both lists."""
+        return match_clear(self.settings, asker, provider)
+
+
+@dataclass(frozen=True)
+class CountInput:
+    """The provider brings codes, the asker the label."""
+
+    codes: Sequence[NDArray[np.int16]] | None = None
+    label: NDArray[np.int8] | None = None
+
+
+@dataclass(frozen=True)
+class CountTask:
+    """Count rows and events in the provider's bins; see `tongzhou.secure.counting`."""
+
+    rows: int
+    bins: tuple[int, ...]
+    minimum_rows: int = 1
+    receivers: CountOpening = "provider"
+
+    def run(self, seat: Seat, own: CountInput | None) -> list[BinCounts] | None:
+        """Counts of each variable as this owner may know them."""
+        given = CountInput() if own is None else own
+        counts = count_events(
+            seat.engine("count"),
+            self.rows,
+            self.bins,
+            codes=given.codes,
+            label=given.label,
+            minimum_rows=self.minimum_rows,
+            receivers=self.receivers,
+        )
+        return None if own is None else counts
+
+    def clear(self, asker: CountInput, provider: CountInput) -> tuple[list[BinCounts], list[BinCounts]]:
+        """The same counts in one process."""
+        label = cast("NDArray[np.int8]", asker.label)
+        return count_events_clear(self.bins, provider.codes or (), label, receivers=self.receivers)
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What an owner holds after training.
+
+    Attributes:
+        fit: its opened part of the model, if the grant opens it.
+        errors: standard errors of its own coefficients, if asked for.
+        key: what it needs to score later.
+        gradient_norms: length of the gradient after each step.
+    """
+
+    fit: OwnerFit | None
+    errors: Reals | None
+    key: ScoringKey | None
+    gradient_norms: list[float]
+
+
+@dataclass(frozen=True)
+class TrainTask:
+    """Joint logistic regression; see `tongzhou.secure.logistic`."""
+
+    settings: LogisticSettings
+    card: CardOpening = "own"
+    errors: bool = True
+
+    def run(self, seat: Seat, own: OwnerBlock | None) -> TrainResult | None:
+        """Train, then open what the grant says."""
+        training = fit_logistic(seat.engine("train"), self.settings, own)
+        fit = open_weights(training, self.card)
+        errors = coefficient_errors(training) if self.errors else None
+        if training.whitened is None or training.weights.share is None:
+            return None
+        key = ScoringKey(training.whitened.without_rows(), training.weights.share)
+        return TrainResult(fit, errors, key, training.gradient_norms)
+
+    def clear(self, asker: OwnerBlock, provider: OwnerBlock) -> tuple[TrainResult, TrainResult]:
+        """The same model in float64."""
+        fit = fit_logistic_clear(self.settings, asker, provider)
+        return (
+            TrainResult(fit.asker, fit.asker_errors, None, []),
+            TrainResult(fit.provider, fit.provider_errors, None, []),
+        )
+
+
+@dataclass(frozen=True)
+class ScoreInput:
+    """An owner's new rows with the key it kept (or, in the clear, its part of the model)."""
+
+    values: Reals
+    key: ScoringKey | None = None
+    fit: OwnerFit | None = None
+
+
+@dataclass(frozen=True)
+class ScoreTask:
+    """Total logits of new rows, for the asker; see `tongzhou.secure.scoring`."""
+
+    rows: int
+    asker_columns: int
+    provider_columns: int
+    training_rows: int
+
+    def run(self, seat: Seat, own: ScoreInput | None) -> Reals | None:
+        """Logits at the asker, ``None`` elsewhere."""
+        bits = row_block_bits(self.training_rows)
+        shape = ScoreShape(self.rows, self.asker_columns, self.provider_columns, bits)
+        key, values = (None, None) if own is None else (own.key, own.values)
+        return score_rows(seat.engine("score"), shape, key, values)
+
+    def clear(self, asker: ScoreInput, provider: ScoreInput) -> tuple[Reals, None]:
+        """The same logits in float64."""
+        if asker.fit is None or provider.fit is None:
+            raise PlanError("scoring in the clear needs both owners' parts of the model")
+        return score_clear(asker.fit, provider.fit, asker.values, provider.values), None
