@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tongzhou.errors import DataError
 
 __all__ = [
+    "EXACT_LIMIT",
     "Column",
     "as_float",
     "column_of",
@@ -26,6 +27,9 @@ Column: TypeAlias = "pa.ChunkedArray[Any]"
 
 # The type stubs of Arrow's functions know arrays but not chunked columns.
 compute: Any = pyarrow.compute
+
+EXACT_LIMIT = 2**53
+"""Beyond it float64 no longer tells neighbouring whole numbers apart."""
 
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 

@@ -8,12 +8,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tongzhou.data._arrow import Column, as_float, column_of, compute, is_number_text, type_word
+from tongzhou.data._arrow import EXACT_LIMIT, Column, as_float, column_of, compute, is_number_text, type_word
 from tongzhou.errors import DataError
 
 __all__ = ["label_column", "numeric_column", "text_column"]
-
-_EXACT_LIMIT = 2**53  # beyond it float64 no longer tells neighbouring integers apart
 
 
 def numeric_column(table: pa.Table, name: str) -> NDArray[np.float64]:
@@ -41,7 +39,7 @@ def numeric_column(table: pa.Table, name: str) -> NDArray[np.float64]:
             row=int(infinite[0]) + 1,
         )
     if pa.types.is_integer(column.type):
-        large = np.flatnonzero(np.abs(values) > _EXACT_LIMIT)
+        large = np.flatnonzero(np.abs(values) > EXACT_LIMIT)
         if large.size:
             raise DataError(
                 "column {column}, row {row}: a whole number must lie within ±2^53 to stay exact, "

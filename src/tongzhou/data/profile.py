@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tongzhou.data._arrow import Column, as_float, column_of, compute, is_number_text, type_word
+from tongzhou.data._arrow import EXACT_LIMIT, Column, as_float, column_of, compute, is_number_text, type_word
 from tongzhou.data.columns import text_column
 from tongzhou.data.findings import Finding
 from tongzhou.data.identifiers import check_identifiers
@@ -108,7 +108,7 @@ def check(
     if label is not None:
         findings += _check_label(label, table.column(label))
     for name in names:
-        findings += _check_column(name, table.column(name))
+        findings += _check_column(name, table.column(name), chosen=columns is not None)
     return sorted(findings, key=lambda finding: finding.severity != "error")
 
 
@@ -188,47 +188,53 @@ def _check_label(name: str, column: Column) -> Iterator[Finding]:
         )
 
 
-def _check_column(name: str, column: Column) -> Iterator[Finding]:
+def _check_column(name: str, column: Column, *, chosen: bool) -> Iterator[Finding]:
     column = _without_nan(column)
     present = column.drop_null()
+    kind = type_word(column.type)
     if len(present) == 0:
         yield _error(
             "column-all-missing", "column {column}: must have values, got none in any row", column=name
         )
         return
-    if type_word(column.type) == "text":
-        yield from _check_text(name, column, present)
-    if type_word(column.type) == "number":
-        infinite = np.flatnonzero(np.isinf(as_float(column)))
-        if infinite.size:
-            yield _rows_error(
-                "column-infinite",
-                "column {column}: numbers must be finite, got infinite ones in {rows} rows, "
-                "the first is row {row}",
-                name,
-                infinite,
-            )
+    if kind == "number":
+        yield from _check_numbers(name, column)
+    elif kind == "text" and _reads_mostly_as_numbers(present):
+        yield _rows_error(
+            "column-mixed",
+            "column {column}: must hold numbers in every row, got text in {rows} rows, the first is row {row}",
+            name,
+            _rows(compute.invert(compute.fill_null(is_number_text(column), True))),
+        )
+    elif kind != "yes/no":
+        # A table may hold names and dates that no job uses; only a chosen column must be numbers.
+        template = "column {column}: must hold numbers, got a column of type {got}"
+        finding = _error("column-type", template, column=name, got=kind)
+        yield finding if chosen else msgspec.structs.replace(finding, severity="warning")
     if compute.count_distinct(present).as_py() == 1:
         yield _constant(name, column)
 
 
-def _check_text(name: str, column: Column, present: Column) -> Iterator[Finding]:
-    is_number = is_number_text(column)
-    numbers = compute.sum(is_number.cast(pa.int64())).as_py()
-    if numbers == len(present) or numbers < _MIXED_SHARE * len(present):
-        yield _error(
-            "column-text",
-            "column {column}: must hold numbers, got a column of type {got}",
-            column=name,
-            got="text",
-        )
+def _reads_mostly_as_numbers(present: Column) -> bool:
+    numbers = compute.sum(is_number_text(present).cast(pa.int64())).as_py()
+    return bool(_MIXED_SHARE * len(present) <= numbers < len(present))
+
+
+def _check_numbers(name: str, column: Column) -> Iterator[Finding]:
+    values = as_float(column)
+    infinite = np.flatnonzero(np.isinf(values))
+    if infinite.size:
+        template = "column {column}: numbers must be finite, got infinite ones in {rows} rows, the first is row {row}"
+        yield _rows_error("column-infinite", template, name, infinite)
+    if not pa.types.is_integer(column.type):
         return
-    yield _rows_error(
-        "column-mixed",
-        "column {column}: must hold numbers in every row, got text in {rows} rows, the first is row {row}",
-        name,
-        _rows(compute.invert(compute.fill_null(is_number, True))),
-    )
+    large = np.flatnonzero(np.abs(values) > EXACT_LIMIT)
+    if large.size:
+        template = (
+            "column {column}: whole numbers must lie within ±2^53 to stay exact, got larger ones in {rows} rows, "
+            "the first is row {row}"
+        )
+        yield _rows_error("column-inexact", template, name, large)
 
 
 def _constant(name: str, column: Column) -> Finding:
