@@ -5,7 +5,6 @@ meaning, and one walker here turns any violation into a `PlanError` that names f
 allowed, what was got, and a near name when a key is misspelt. The same annotations feed the manual.
 """
 
-import difflib
 import math
 import re
 import tomllib
@@ -16,6 +15,7 @@ from typing import Any, NoReturn, TypeVar, cast
 from msgspec import NODEFAULT, inspect
 
 from tongzhou.errors import PlanError
+from tongzhou.parties.names import near_name
 
 __all__ = ["Place", "convert", "parse_toml"]
 
@@ -114,12 +114,6 @@ def convert(raw: object, struct: type[T], place: Place) -> T:
     return cast(T, _struct(raw, cast(inspect.StructType, inspect.type_info(struct)), place))
 
 
-def near(name: str, known: list[str]) -> str | None:
-    """The known name closest to a misspelt one, if any is close."""
-    found = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return found[0] if found else None
-
-
 def _line_numbers(text: str) -> dict[Path, int]:
     lines: dict[Path, int] = {}
     section: Path = ()
@@ -172,7 +166,7 @@ def _struct(raw: object, kind: inspect.StructType, place: Place) -> object:
 
 def _unknown(key: str, known: list[str], place: Place) -> NoReturn:
     here = place.at(key)
-    hint = near(key, known)
+    hint = near_name(key, known)
     if hint is not None:
         raise PlanError(
             "{where}: unknown key {key}; did you mean {near}?",
@@ -229,7 +223,7 @@ def _choice(raw: object, kind: inspect.LiteralType, place: Place) -> object:
     if raw in kind.values:
         return raw
     choices = [str(value) for value in kind.values]
-    if isinstance(raw, str) and (hint := near(raw, choices)) is not None:
+    if isinstance(raw, str) and (hint := near_name(raw, choices)) is not None:
         raise PlanError(
             "{where}: {key} must be one of {choices}, got {got}; did you mean {near}?",
             where=place,

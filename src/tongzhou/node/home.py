@@ -12,33 +12,33 @@
 
 import json
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Self
 
 from msgspec import Meta, Struct
 
-from tongzhou.errors import ConflictError, NotFoundError, PlanError, StorageError
+from tongzhou.errors import ConflictError, NotFoundError, StorageError
 from tongzhou.evidence.log import Log
 from tongzhou.node._strict import convert, parse_toml
 from tongzhou.node.journal import LogSigner, log_origin
-from tongzhou.node.store import Store, utc_text
+from tongzhou.node.store import Store
+from tongzhou.parties.card import check_endpoint
 from tongzhou.parties.grants import GrantBook
 from tongzhou.parties.identity import Identity
+from tongzhou.parties.names import check_display_name, check_party_id
+from tongzhou.parties.times import utc_now, utc_text
 from tongzhou.parties.trust import TrustStore
 
 __all__ = ["Home", "PartySettings"]
 
 _SETTINGS = "party.toml"
 _FOLDERS = ("trust", "tables", "models", "strategies")
-_ENDPOINT = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$")
-_PORT_MAX = 65535
 
 
 class PartySettings(Struct, frozen=True):
@@ -90,11 +90,11 @@ class Home:
 
         Raises:
             ConflictError: the folder holds something.
-            PlanError: an illegal identifier, name or endpoint.
+            DataError: an illegal identifier, name or endpoint.
             StorageError: the disk does not take it.
         """
         folder = folder.absolute()
-        settings = _checked(party_id, name, endpoint, now or datetime.now(UTC))
+        settings = _checked(party_id, name, endpoint, now or utc_now())
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise ConflictError("{folder} exists already and is not empty", folder=folder)
         with _staging(folder) as new:
@@ -211,15 +211,12 @@ class Home:
 
 
 def _checked(party_id: str, name: str, endpoint: str, now: datetime) -> PartySettings:
-    raw = {"id": party_id, "name": name, "endpoint": endpoint, "created": utc_text(now)}
-    document, place = parse_toml(_toml(raw), _SETTINGS)
-    settings = convert(document, PartySettings, place)
-    found = _ENDPOINT.match(endpoint)
-    if found is None or not 0 < int(found[2]) <= _PORT_MAX:
-        raise PlanError(
-            'the endpoint must be host:port with a port from 1 to 65535, got "{got}"', got=endpoint
-        )
-    return settings
+    return PartySettings(
+        id=check_party_id(party_id),
+        name=check_display_name(name),
+        endpoint=check_endpoint(endpoint),
+        created=utc_text(now),
+    )
 
 
 def _toml(values: dict[str, str]) -> str:

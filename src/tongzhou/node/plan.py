@@ -14,7 +14,8 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from tongzhou.errors import NotFoundError, PlanError, StorageError
-from tongzhou.node._strict import Place, convert, near, parse_toml
+from tongzhou.node._strict import Place, convert, parse_toml
+from tongzhou.parties.names import near_name
 
 __all__ = [
     "Binning",
@@ -39,6 +40,8 @@ _PLAN_BYTES_MAX = 1 << 20
 _COLUMNS_MAX = 1000
 
 _Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+# One DNS label, as `parties.names` allows: a certificate names the party by it.
+_Party = Annotated[str, Meta(min_length=1, max_length=63, pattern=r"^[a-z](?:[a-z0-9]|-(?=[a-z0-9]))*$")]
 _Column = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
@@ -56,10 +59,10 @@ class _Head(Struct, frozen=True):
 class Parties(Struct, frozen=True):
     """Who takes which role. Values are party identifiers."""
 
-    asker: Annotated[_Name, Meta(description="party that holds the label and asks for the card")]
-    provider: Annotated[_Name, Meta(description="party that provides further columns")]
+    asker: Annotated[_Party, Meta(description="party that holds the label and asks for the card")]
+    provider: Annotated[_Party, Meta(description="party that provides further columns")]
     helper: (
-        Annotated[_Name, Meta(description="neutral party that deals randomness; only in mode aided")] | None
+        Annotated[_Party, Meta(description="neutral party that deals randomness; only in mode aided")] | None
     ) = None
 
 
@@ -389,7 +392,7 @@ def _check_owners(plan: Plan, place: Place) -> None:
                 raise PlanError(
                     "{where}: {party} is the helper and brings no table", where=where, party=party
                 )
-            hint = near(party, list(plan.owners)) or " / ".join(plan.owners)
+            hint = near_name(party, list(plan.owners)) or " / ".join(plan.owners)
             raise PlanError(
                 "{where}: {key} is for a party without a role; did you mean {near}?",
                 where=where,

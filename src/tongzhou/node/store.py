@@ -7,7 +7,7 @@ state carries its own hash: a damaged blob is found when it is read, not when it
 
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,10 +16,11 @@ from msgspec import Struct
 
 from tongzhou.errors import ConflictError, NotFoundError, StorageError
 from tongzhou.node._database import Database
-from tongzhou.node._strict import near
 from tongzhou.node.plan import Plan, decode_plan, encode_plan
+from tongzhou.parties.names import near_name
+from tongzhou.parties.times import utc_text
 
-__all__ = ["RunRecord", "RunState", "StepRecord", "Store", "TableRecord", "utc_text"]
+__all__ = ["RunRecord", "RunState", "StepRecord", "Store", "TableRecord"]
 
 RunState = Literal["running", "done", "failed", "cancelled"]
 
@@ -43,11 +44,6 @@ CREATE TABLE steps (
 """
 _RUN = "SELECT run_id, plan, role, grant_id, state, reason, created, finished FROM runs"
 _STEP = "SELECT run_id, position, step, summary, finished FROM steps"
-
-
-def utc_text(now: datetime) -> str:
-    """ISO 8601 in UTC to the second, as all our records write time."""
-    return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class TableRecord(Struct, frozen=True):
@@ -181,7 +177,7 @@ class Store:
         if found:
             return self._table(found[0][0])
         known = [record.name for record in self.tables()]
-        if hint := near(name, known):
+        if hint := near_name(name, known):
             raise NotFoundError("there is no table {name}; did you mean {near}?", name=name, near=hint)
         raise NotFoundError("there is no table {name}; add one with: tongzhou data add", name=name)
 
@@ -218,7 +214,7 @@ class Store:
         if found:
             return self._run(found[0])
         known = [row[0] for row in self._database.rows("SELECT run_id FROM runs")]
-        if hint := near(run_id, known):
+        if hint := near_name(run_id, known):
             raise NotFoundError("there is no run {run}; did you mean {near}?", run=run_id, near=hint)
         raise NotFoundError("there is no run {run}", run=run_id)
 
