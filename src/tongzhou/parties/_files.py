@@ -14,7 +14,16 @@ from pathlib import Path
 
 from tongzhou.errors import ConflictError, StorageError
 
-__all__ = ["create_file", "make_folder", "read_bounded", "read_private", "replace_file"]
+__all__ = [
+    "PRIVATE",
+    "PUBLIC",
+    "create_file",
+    "make_folder",
+    "read_bounded",
+    "read_private",
+    "replace_file",
+    "touch_private",
+]
 
 PRIVATE = 0o600
 PUBLIC = 0o644
@@ -86,6 +95,16 @@ def read_private(path: Path, most: int) -> bytes:
             mode=f"{mode:04o}",
         )
     return read_bounded(path, most)
+
+
+def touch_private(path: Path) -> None:
+    """Make an empty file that only its owner may open; one that exists is left as it is.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
+    with _sentences(path):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, PRIVATE))
 
 
 @contextmanager
