@@ -106,7 +106,7 @@ def _not_numbers(column: Column, name: str) -> DataError:
         row, length = _first_text_that_is_no_number(column)
         if row:
             return DataError(
-                "column {column}, row {row}: must be a number, got text of {length} characters",
+                "column {column}, row {row}: must be a number, got text of length {length}",
                 column=name,
                 row=row,
                 length=length,

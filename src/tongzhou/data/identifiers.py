@@ -61,7 +61,7 @@ def normalise(values: Sequence[str | int | None], kind: str) -> list[str]:
             if not (text.isascii() and text.isdigit()):
                 raise DataError(
                     "row {row}: an identifier of kind number must be digits only, "
-                    "got {length} characters with others among them",
+                    "got other characters in a text of length {length}",
                     row=row,
                     length=len(text),
                 )
@@ -219,19 +219,17 @@ KINDS: tuple[str, ...] = tuple(_FORMS)
 
 _TEMPLATES = {
     "identifier-missing": (
-        "identifier {column}: every row must have one, got {rows} rows without, the first is row {row}"
+        "identifier {column}: every row must have one; rows without: {rows}, first row {row}"
     ),
     "identifier-duplicated": (
-        "identifier {column}: each must occur once, got {rows} rows that repeat an earlier one, "
-        "the first is row {row}"
+        "identifier {column}: each must occur once; rows that repeat an earlier one: {rows}, first row {row}"
     ),
     "identifier-form": (
-        "identifier {column}: must have the form of kind {kind}, got {rows} rows that have not, "
-        "the first is row {row}"
+        "identifier {column}: must have the form of kind {kind}; rows that have not: {rows}, first row {row}"
     ),
     "identifier-check-digit": (
-        "identifier {column}: the check digit of kind {kind} must fit, got {rows} rows where it does not, "
-        "the first is row {row}"
+        "identifier {column}: the check digit of kind {kind} must fit; rows where it does not: {rows}, "
+        "first row {row}"
     ),
 }
 

@@ -167,7 +167,7 @@ def _check_label(name: str, column: Column) -> Iterator[Finding]:
     if missing.size:
         yield _rows_error(
             "label-missing",
-            "label {column}: every row must have 0 or 1, got {rows} rows without, the first is row {row}",
+            "label {column}: every row must have 0 or 1; rows without: {rows}, first row {row}",
             name,
             missing,
         )
@@ -175,7 +175,7 @@ def _check_label(name: str, column: Column) -> Iterator[Finding]:
     if other.size:
         yield _rows_error(
             "label-not-binary",
-            "label {column}: must be 0 or 1, got other numbers in {rows} rows, the first is row {row}",
+            "label {column}: must be 0 or 1; rows with other numbers: {rows}, first row {row}",
             name,
             other,
         )
@@ -202,7 +202,7 @@ def _check_column(name: str, column: Column, *, chosen: bool) -> Iterator[Findin
     elif kind == "text" and _reads_mostly_as_numbers(present):
         yield _rows_error(
             "column-mixed",
-            "column {column}: must hold numbers in every row, got text in {rows} rows, the first is row {row}",
+            "column {column}: must hold numbers in every row; rows with text: {rows}, first row {row}",
             name,
             _rows(compute.invert(compute.fill_null(is_number_text(column), True))),
         )
@@ -224,15 +224,15 @@ def _check_numbers(name: str, column: Column) -> Iterator[Finding]:
     values = as_float(column)
     infinite = np.flatnonzero(np.isinf(values))
     if infinite.size:
-        template = "column {column}: numbers must be finite, got infinite ones in {rows} rows, the first is row {row}"
+        template = "column {column}: numbers must be finite; rows with infinite ones: {rows}, first row {row}"
         yield _rows_error("column-infinite", template, name, infinite)
     if not pa.types.is_integer(column.type):
         return
     large = np.flatnonzero(np.abs(values) > EXACT_LIMIT)
     if large.size:
         template = (
-            "column {column}: whole numbers must lie within ±2^53 to stay exact, got larger ones in {rows} rows, "
-            "the first is row {row}"
+            "column {column}: whole numbers must lie within ±2^53 to stay exact; "
+            "rows with larger ones: {rows}, first row {row}"
         )
         yield _rows_error("column-inexact", template, name, large)
 
