@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tongzhou.errors import PeerError, ProtocolError
+from tongzhou.errors import PeerError, ProtocolError, TongzhouError
 from tongzhou.wire.frames import MAX_TAG, Frame, Kind, encode_frame
 from tongzhou.wire.messages import ArraySpec, Traffic
 
@@ -49,6 +49,7 @@ class FramedLink(ABC):
         self._sequence = 0
         self._end: PeerError | ProtocolError | None = None
         self._closed = False
+        self._interruption: TongzhouError | None = None
         self.timeout_s = timeout_s
 
     def __repr__(self) -> str:
@@ -91,6 +92,7 @@ class FramedLink(ABC):
         if self._spoken:
             self._spoken = False
             self._traffic.rounds += 1
+        self._raise_if_interrupted()
         frame = self._take(tag)
         if frame.kind is not Kind.MESSAGE:
             self._end = self._farewell(frame, tag)
@@ -115,9 +117,19 @@ class FramedLink(ABC):
         """Say goodbye and close; doing it twice is fine, and a peer already gone is no error."""
         self._part(Kind.GOODBYE, None)
 
+    def interrupt(self, error: TongzhouError) -> None:
+        """From any thread: let the thread that uses this link raise `error` soon, within a second."""
+        self._interruption = error
+
+    def _raise_if_interrupted(self) -> None:
+        if self._interruption is not None:
+            raise self._interruption
+
     def _part(self, kind: Kind, value: object) -> None:
         if self._closed:
             return
+        self._interruption = None
+        self._ready_to_part(kind)
         try:
             if self._end is None or isinstance(self._end, ProtocolError):
                 self._end = None
@@ -131,6 +143,7 @@ class FramedLink(ABC):
     def _send(self, kind: Kind, tag: str, value: object, arrays: Sequence[Array]) -> None:
         if self._closed:
             raise PeerError("the link to {peer} is closed, {tag} cannot be sent", peer=self._peer, tag=tag)
+        self._raise_if_interrupted()
         if self._end is not None:
             raise self._end
         buffers = encode_frame(kind, self._sequence, tag, value=value, arrays=arrays)
@@ -185,6 +198,9 @@ class FramedLink(ABC):
 
     def _left(self, tag: str) -> PeerError:
         return PeerError("{peer} left during {tag}", peer=self._peer, tag=tag)
+
+    def _ready_to_part(self, kind: Kind) -> None:  # noqa: B027 most carriers need nothing here
+        """Prepare for the last frame, of this kind."""
 
     @abstractmethod
     def _write(self, buffers: list[Buffer], tag: str) -> None:

@@ -1,6 +1,5 @@
 """Parties of one process: the same frames, handed over in memory. For tests and teaching."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from threading import Condition, Lock, Thread
@@ -10,6 +9,7 @@ from tongzhou.errors import PeerError, TongzhouError
 from tongzhou.wire.frames import Frame, FrameReader
 from tongzhou.wire.link import DEFAULT_TIMEOUT_S, MAX_INBOX, FramedLink
 from tongzhou.wire.messages import Link, Session
+from tongzhou.wire.session import closing
 
 __all__ = ["MemoryLink", "memory_sessions", "run_parties"]
 
@@ -45,7 +45,7 @@ class MemoryLink(FramedLink):
     def _write(self, buffers: list[Buffer], tag: str) -> None:
         pipe = self._out
         with pipe.changed:
-            if not pipe.changed.wait_for(lambda: pipe.closed or pipe.waiting < MAX_INBOX, self.timeout_s):
+            if not self._wait(pipe, lambda: pipe.closed or pipe.waiting < MAX_INBOX):
                 raise PeerError(
                     "{peer} did not take {tag} for {seconds:g} seconds",
                     peer=self.peer,
@@ -64,7 +64,7 @@ class MemoryLink(FramedLink):
         with pipe.changed:
             if self._end is not None:
                 raise self._end
-            if not pipe.changed.wait_for(lambda: pipe.closed or bool(pipe.reader.frames), self.timeout_s):
+            if not self._wait(pipe, lambda: pipe.closed or bool(pipe.reader.frames)):
                 raise PeerError(
                     "{peer} was silent for {seconds:g} seconds where {tag} was due",
                     peer=self.peer,
@@ -78,6 +78,18 @@ class MemoryLink(FramedLink):
             pipe.waiting -= frame.size
             pipe.changed.notify_all()
             return frame
+
+    def interrupt(self, error: TongzhouError) -> None:
+        """From any thread: let the thread that uses this link raise `error` soon."""
+        super().interrupt(error)
+        for pipe in (self._out, self._into):
+            with pipe.changed:
+                pipe.changed.notify_all()
+
+    def _wait(self, pipe: _Pipe, ready: Callable[[], bool]) -> bool:
+        found = pipe.changed.wait_for(lambda: ready() or self._interruption is not None, self.timeout_s)
+        self._raise_if_interrupted()
+        return found
 
     def _why_closed(self, tag: str) -> PeerError:
         """The peer's own words if it said some before it closed."""
@@ -114,26 +126,24 @@ class _Run:
     """What the threads of `run_parties` share."""
 
     def __init__(self) -> None:
-        self.lock = Lock()
         self.results: dict[str, Any] = {}
-        self.failures: list[tuple[float, BaseException]] = []
+        self.failures: list[BaseException] = []
 
     def play(self, session: Session, function: Callable[[Session], object]) -> None:
         """Run one party to its end, and let its peers know how it ended."""
-        reason = ""
         try:
-            result = function(session)
-            with self.lock:
-                self.results[session.me] = result
-        except BaseException as error:  # noqa: BLE001 the thread's outermost edge; re-raised in the caller
-            with self.lock:
-                self.failures.append((time.monotonic(), error))
-            reason = str(error) if isinstance(error, TongzhouError) else "an internal fault"
-        for link in session.links.values():
-            if reason:
-                cast("FramedLink", link).send_error(reason)
-            else:
-                cast("FramedLink", link).close()
+            with closing(session):
+                self.results[session.me] = self._call(session, function)
+        except BaseException:  # noqa: BLE001 the thread's outermost edge; noted by _call and raised to the caller
+            return
+
+    def _call(self, session: Session, function: Callable[[Session], object]) -> object:
+        try:
+            return function(session)
+        except BaseException as error:
+            # Noted before the peers are told, so that the cause stands before its consequences.
+            self.failures.append(error)
+            raise
 
 
 def run_parties(
@@ -162,5 +172,5 @@ def run_parties(
     for thread in threads:
         thread.join()
     if run.failures:
-        raise min(run.failures, key=lambda failure: failure[0])[1]
+        raise run.failures[0]
     return {party: cast("R", run.results[party]) for party in functions}
