@@ -252,6 +252,10 @@ def _helper(case: _Case) -> GrantError | None:
 
 
 def _protocols(case: _Case) -> GrantError | None:
+    if not case.request.protocols:
+        return GrantError(
+            "a request under grant {grant} must name at least one protocol", grant=case.grant.grant_id
+        )
     refused = [name for name in case.request.protocols if name not in case.grant.protocols]
     if not refused:
         return None

@@ -134,11 +134,11 @@ def check_terms(terms: GrantTerms, provider: str) -> GrantTerms:
     Raises:
         DataError: the sentence names the field.
     """
+    _check_choices("modes", terms.modes, MODES)
     _check_parties(terms, provider)
     for field in ("purpose", "legal_basis", "table"):
         _check_text(field, getattr(terms, field))
     _check_entries("columns", terms.columns)
-    _check_choices("modes", terms.modes, MODES)
     _check_choices("protocols", terms.protocols, PROTOCOLS)
     _check_openings(terms.openings)
     _check_whole("minimum_rows", terms.minimum_rows, 1)

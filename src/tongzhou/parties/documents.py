@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from tongzhou.errors import VerificationError
 from tongzhou.parties.canonical import base64url, canonical_json, from_base64url
 from tongzhou.parties.identity import Identity
+from tongzhou.parties.names import shown
 
 __all__ = ["MAX_DOCUMENT_BYTES", "DocumentHeader", "read_header", "sign_document", "verify_document"]
 
@@ -87,14 +88,14 @@ def verify_document(
     header = read_header(token)
     if header.typ != _TYPE_PREFIX + kind:
         raise VerificationError(
-            "the document must be of kind {kind}, got {got}", kind=kind, got=_shown(header.typ)
+            "the document must be of kind {kind}, got {got}", kind=kind, got=shown(header.typ)
         )
     if signer is not None and header.kid != signer:
         raise VerificationError(
             "the {kind} must be signed by {signer}, got {got}",
             kind=kind,
             signer=signer,
-            got=_shown(header.kid),
+            got=shown(header.kid),
         )
     signed, _, signature_text = token.rpartition(".")
     try:
@@ -103,7 +104,7 @@ def verify_document(
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, signed.encode("ascii"))
     except (InvalidSignature, ValueError) as error:
         raise VerificationError(
-            "the {kind} was altered, or is not signed by {signer}", kind=kind, signer=_shown(header.kid)
+            "the {kind} was altered, or is not signed by {signer}", kind=kind, signer=shown(header.kid)
         ) from error
     return _body(payload, kind, body_type)
 
@@ -132,7 +133,7 @@ def read_header(token: str) -> DocumentHeader:
         ) from error
     if header.alg != _ALGORITHM:
         raise VerificationError(
-            "a document must be signed with {allowed}, got {got}", allowed=_ALGORITHM, got=_shown(header.alg)
+            "a document must be signed with {allowed}, got {got}", allowed=_ALGORITHM, got=shown(header.alg)
         )
     if canonical_json(header) != content:
         raise VerificationError("the header of the document is not written in its canonical form")
@@ -156,7 +157,7 @@ def _body(payload: bytes, kind: str, body_type: type[Body]) -> Body:
         raise VerificationError(
             "the {kind} has a field that this software does not know: {field}",
             kind=kind,
-            field=_shown(unknown),
+            field=shown(unknown),
         )
     return body
 
@@ -172,8 +173,3 @@ def _unknown_field(plain: object, known: object, path: tuple[str, ...]) -> str |
         pairs = [(str(place), *both) for place, both in enumerate(zip(plain, known, strict=False))]
     deeper = (_unknown_field(value, other, (*path, name)) for name, value, other in pairs)
     return next((found for found in deeper if found is not None), None)
-
-
-def _shown(text: str) -> str:
-    # The text came from a stranger: no control characters, no endless names.
-    return ascii(text)[1:-1][:80]

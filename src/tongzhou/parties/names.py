@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tongzhou.errors import DataError
 
-__all__ = ["check_display_name", "check_party_id", "near_name"]
+__all__ = ["check_display_name", "check_party_id", "near_name", "shown"]
 
 # One DNS label: a certificate names the party by it, and name constraints of a label cover no other
 # party. No dots, therefore: the certificate authority of "a" would also be allowed to name "x.a".
@@ -45,6 +45,11 @@ def check_display_name(text: str) -> str:
             length=len(text),
         )
     return text
+
+
+def shown(text: str) -> str:
+    """A stranger's text made fit for a sentence: no control characters, no other scripts, 80 characters."""
+    return ascii(text)[1:-1][:80]
 
 
 def near_name(name: str, known: Iterable[str]) -> str | None:

@@ -16,7 +16,7 @@ from tongzhou.errors import (
 )
 from tongzhou.parties import _files as files
 from tongzhou.parties.card import MAX_CARD_BYTES, PartyCard, fingerprint, read_card
-from tongzhou.parties.names import check_party_id, near_name
+from tongzhou.parties.names import check_party_id, near_name, shown
 
 __all__ = ["TrustStore"]
 
@@ -113,7 +113,7 @@ class TrustStore:
         if len(names) != 1 or names[0] not in self._ids():
             raise PeerError(
                 "the peer calls itself {party}, which is not trusted here: compare and add its card first",
-                party=ascii(", ".join(names))[:80],
+                party=shown(", ".join(names)),
             )
         card = self.get(names[0])
         try:
