@@ -117,6 +117,11 @@ class FramedLink(ABC):
         """Say goodbye and close; doing it twice is fine, and a peer already gone is no error."""
         self._part(Kind.GOODBYE, None)
 
+    def count_from_zero(self) -> None:
+        """Forget the counts so far: a greeting is no part of the run that follows."""
+        self._traffic = Traffic()
+        self._spoken = False
+
     def interrupt(self, error: TongzhouError) -> None:
         """From any thread: let the thread that uses this link raise `error` soon, within a second."""
         self._interruption = error

@@ -198,6 +198,7 @@ def _greet(link: TlsLink, own: Hello, timeout_s: float, *, calling: bool) -> Tls
         link.close()
         raise
     link.timeout_s = timeout_s
+    link.count_from_zero()
     return link
 
 
