@@ -62,7 +62,7 @@ def test_a_request_within_the_grant_is_allowed(grant, request_):
         ({"purpose": "marketing"}, "purpose", "grant g-1 is for purpose credit-scorecard, not for marketing"),
         ({"table": "salaries"}, "table", "grant g-1 is for table behaviour, not for salaries"),
         ({"columns": ["repay_9"]}, "columns", NEAR),
-        ({"columns": ["bill_1", "x", "y"]}, "columns", "grant g-1 does not cover these columns of behaviour: x, y"),
+        ({"columns": ["bill_1", "x", "y"]}, "columns", "grant g-1 does not cover these columns of behaviour: x, y"),  # noqa: E501
         ({"columns": []}, "columns", "a request under grant g-1 must name at least one column"),
         ({"protocols": []}, "protocols", "a request under grant g-1 must name at least one protocol"),
         ({"mode": "pair", "helper": None}, "mode", "grant g-1 allows trust mode aided, not pair"),
