@@ -139,7 +139,7 @@ class Home:
 
     def close(self) -> None:
         """Release the files that were opened. Closing twice is harmless."""
-        for piece in ("store", "log", "grants"):
+        for piece in ("store", "log"):
             opened = self.__dict__.pop(piece, None)
             if opened is not None:
                 opened.close()
@@ -242,7 +242,6 @@ def _fill(new: Path, settings: PartySettings) -> None:
         (new / name).mkdir(mode=0o700)
     identity = Identity.create(new / "keys", settings.id, settings.name)
     Store.create(new / "state.db").close()
-    GrantBook(new, identity).close()
     Log.create(new / "log.db", log_origin(settings.id), LogSigner(identity)).close()
     # The settings come last: with them the folder is an institution.
     (new / _SETTINGS).write_text(

@@ -6,6 +6,7 @@ All parties compare `plan_digest` before they begin, so that nobody works to ano
 """
 
 import hashlib
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -30,6 +31,7 @@ __all__ = [
     "Train",
     "decode_plan",
     "encode_plan",
+    "is_table_name",
     "load_plan",
     "parse_plan",
     "plan_digest",
@@ -39,7 +41,8 @@ __all__ = [
 _PLAN_BYTES_MAX = 1 << 20
 _COLUMNS_MAX = 1000
 
-_Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+_Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=_NAME)]
 # One DNS label, as `parties.names` allows: a certificate names the party by it.
 _Party = Annotated[str, Meta(min_length=1, max_length=63, pattern=r"^[a-z](?:[a-z0-9]|-(?=[a-z0-9]))*$")]
 _Column = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -184,7 +187,7 @@ class Plan(Struct, frozen=True):
 
     name: str
     purpose: str
-    mode: str
+    mode: Literal["aided", "local"]
     parties: Parties
     match: Match
     tables: dict[str, PlanTable]
@@ -285,6 +288,11 @@ def parse_plan(text: str, name: str) -> Plan:
     """
     document, place = parse_toml(text.replace("\r\n", "\n"), name)
     return _build(document, place)
+
+
+def is_table_name(text: str) -> bool:
+    """Whether a plan could name a table so; such a name is a safe file name too."""
+    return re.fullmatch(_NAME, text, re.ASCII) is not None
 
 
 def encode_plan(plan: Plan) -> bytes:

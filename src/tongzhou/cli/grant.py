@@ -1,0 +1,234 @@
+"""``tongzhou grant``: what the institution allows others to compute on its tables."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tongzhou.cli.command import comma_list, command, noun
+from tongzhou.cli.terminal import Terminal
+from tongzhou.errors import NotFoundError
+from tongzhou.node.files import write_file
+from tongzhou.node.home import Home
+from tongzhou.parties.grants import Grant, GrantStatus, GrantTerms, read_terms
+from tongzhou.parties.names import near_name
+from tongzhou.parties.times import utc_now, utc_text
+
+__all__ = ["app", "list_", "new", "revoke", "show"]
+
+app = noun("grant", "What the institution allows others to compute on its tables.")
+
+_Id = Annotated[str, typer.Argument(metavar="GRANT", help="Identifier of the grant.")]
+_Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="Write the signed document, to hand to the asker."),
+]
+_PROTOCOLS = "match,bin,train,score"
+_DAYS = timedelta(days=90)
+_Helpers = Annotated[
+    list[str] | None,
+    typer.Option("--helper", metavar="ID", help="Who may help in mode aided (repeatable)."),
+]
+_Modes = Annotated[list[str] | None, typer.Option("--mode", help="Trust modes allowed (default: aided).")]
+_Protocols = Annotated[
+    list[str] | None, typer.Option("--protocol", help=f"Computations allowed (default: {_PROTOCOLS}).")
+]
+_From = Annotated[str | None, typer.Option("--from", metavar="DATE", help="First day (default: now).")]
+_Until = Annotated[
+    str | None,
+    typer.Option("--until", metavar="DATE", help="When it ends (default: 90 days after it begins)."),
+]
+_Basis = Annotated[str, typer.Option("--legal-basis", help="Consent, contract or law it rests on, in words.")]
+
+
+@command(app, "new")
+def new(
+    terminal: Terminal,
+    *,
+    asker: Annotated[list[str], typer.Option("--asker", metavar="ID", help="Who may ask (repeatable).")],
+    purpose: Annotated[str, typer.Option("--purpose", help="The one purpose, as plans name it.")],
+    legal_basis: _Basis,
+    table: Annotated[str, typer.Option("--table", help="The table it is about.")],
+    columns: Annotated[list[str], typer.Option("--columns", metavar="A,B", help="Columns that may be used.")],
+    helper: _Helpers = None,
+    mode: _Modes = None,
+    protocol: _Protocols = None,
+    bin_counts: Annotated[
+        str, typer.Option("--bin-counts", help="Who may see the counts of the bins: provider or both.")
+    ] = "provider",
+    card: Annotated[str, typer.Option("--card", help="The finished card: shared, own or both.")] = "own",
+    reasons: Annotated[
+        int, typer.Option("--reasons", help="Own variables that may be named as reasons, 0 to 8.")
+    ] = 0,
+    training_summary: Annotated[
+        bool, typer.Option("--training-summary", help="Allow standard errors and p-values to be opened.")
+    ] = False,
+    minimum_rows: Annotated[
+        int, typer.Option("--minimum-rows", help="Fewest matched rows to go on with.")
+    ] = 1000,
+    minimum_bin_rows: Annotated[
+        int, typer.Option("--minimum-bin-rows", help="Fewest rows of a bin whose counts are opened.")
+    ] = 50,
+    start: _From = None,
+    until: _Until = None,
+    runs: Annotated[int, typer.Option("--runs", help="How many runs may use it.")] = 10,
+    out: _Out = None,
+) -> None:
+    """Grant others the use of a table for one purpose.
+
+    Example: tongzhou grant new --asker bank --helper helper --purpose credit-scorecard
+    --legal-basis "consent in the card contract" --table behaviour --columns repay_1,repay_2 --runs 5
+    """
+    home, now = terminal.home, utc_now()
+    chosen = comma_list(columns)
+    _check_table(home, table, chosen)
+    terms = read_terms(
+        {
+            "askers": comma_list(asker),
+            "helpers": comma_list(helper),
+            "purpose": purpose,
+            "legal_basis": legal_basis,
+            "table": table,
+            "columns": chosen,
+            "modes": comma_list(mode or ["aided"]),
+            "protocols": comma_list(protocol or [_PROTOCOLS]),
+            "openings": {
+                "bin_counts": bin_counts,
+                "card": card,
+                "reasons": reasons,
+                "training_summary": training_summary,
+            },
+            "minimum_rows": minimum_rows,
+            "minimum_bin_rows": minimum_bin_rows,
+            "valid_from": start or utc_text(now),
+            "valid_until": until or utc_text(now + _DAYS),
+            "runs": runs,
+        },
+        home.party_id,
+    )
+    grant = home.grants.new(terms)
+    home.log.append(_entry(grant), kind="grant-made", key=grant.grant_id)
+    if out is not None:
+        write_file(out, home.grants.document(grant.grant_id).encode() + b"\n")
+    _present(terminal, grant, out)
+
+
+@command(app, "list")
+def list_(terminal: Terminal) -> None:
+    """List all grants with their use.
+
+    Example: tongzhou grant list
+    """
+    now = utc_now()
+    statuses = terminal.home.grants.statuses()
+    terminal.result({"grants": [_plain(status, status.state(now)) for status in statuses]})
+    terminal.table(
+        ["grant", "state", "askers", "purpose", "table", "columns", "until", "runs used", "runs"],
+        [
+            [
+                one.grant.grant_id,
+                terminal.word(one.state(now)),
+                ", ".join(one.grant.askers),
+                one.grant.purpose,
+                one.grant.table,
+                len(one.grant.columns),
+                one.grant.valid_until,
+                one.runs_used,
+                one.grant.runs,
+            ]
+            for one in statuses
+        ],
+    )
+
+
+@command(app, "show")
+def show(terminal: Terminal, grant_id: _Id, out: _Out = None) -> None:
+    """Show one grant whole, and the runs that used it.
+
+    Example: tongzhou grant show g-1f3a90bb22 --out grant.jws
+    """
+    book = terminal.home.grants
+    status, uses = book.status(grant_id), book.uses(grant_id)
+    if out is not None:
+        write_file(out, book.document(grant_id).encode() + b"\n")
+    state = status.state(utc_now())
+    terminal.result({**_plain(status, state), "uses": uses, "file": out})
+    terminal.say("grant {grant} is {state}", grant=grant_id, state=terminal.word(state))
+    grant = status.grant
+    openings = {f"openings.{key}": getattr(grant.openings, key) for key in grant.openings.__struct_fields__}
+    fields = {key: getattr(grant, key) for key in GrantTerms.__struct_fields__ if key != "openings"}
+    terminal.table(["field", "value"], [[key, _flat(value)] for key, value in {**fields, **openings}.items()])
+    if uses:
+        terminal.table(["run", "counted"], [[use.run_id, use.used_at] for use in uses])
+
+
+@command(app, "revoke")
+def revoke(terminal: Terminal, grant_id: _Id, out: _Out = None) -> None:
+    """End a grant now; a run that is under way stops at its next step.
+
+    Example: tongzhou grant revoke g-1f3a90bb22
+    """
+    home = terminal.home
+    document = home.grants.revoke(grant_id, utc_now())
+    revoked_at = home.grants.status(grant_id).revoked_at
+    home.log.append({"grant": grant_id, "revoked_at": revoked_at}, kind="grant-revoked", key=grant_id)
+    if out is not None:
+        write_file(out, document.encode() + b"\n")
+    terminal.result({"revoked": grant_id, "revoked_at": revoked_at, "file": out})
+    terminal.say("grant {grant} is revoked since {since}", grant=grant_id, since=revoked_at)
+
+
+def _present(terminal: Terminal, grant: Grant, out: Path | None) -> None:
+    terminal.result({"grant": grant, "file": out})
+    terminal.say(
+        "grant {grant}: {askers} may use {columns} columns of {table} until {until}, {runs} runs",
+        grant=grant.grant_id,
+        askers=", ".join(grant.askers),
+        columns=len(grant.columns),
+        table=grant.table,
+        until=grant.valid_until,
+        runs=grant.runs,
+    )
+
+
+def _check_table(home: Home, table: str, columns: list[str]) -> None:
+    record = home.store.table(table)
+    for column in columns:
+        if column in record.columns:
+            continue
+        near = near_name(column, record.columns)
+        if near is not None:
+            raise NotFoundError(
+                "table {table} has no column {column}; did you mean {near}?",
+                table=table,
+                column=column,
+                near=near,
+            )
+        raise NotFoundError("table {table} has no column {column}", table=table, column=column)
+
+
+def _entry(grant: Grant) -> dict[str, object]:
+    return {
+        "askers": grant.askers,
+        "columns": grant.columns,
+        "grant": grant.grant_id,
+        "helpers": grant.helpers,
+        "purpose": grant.purpose,
+        "runs": grant.runs,
+        "table": grant.table,
+        "valid_until": grant.valid_until,
+    }
+
+
+def _plain(status: GrantStatus, state: str) -> dict[str, object]:
+    return {
+        "grant": status.grant,
+        "state": state,
+        "runs_used": status.runs_used,
+        "revoked_at": status.revoked_at,
+    }
+
+
+def _flat(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,154 @@
+"""The command ``tongzhou``, and the outermost edge where every error becomes one sentence.
+
+Nothing below this module prints an error. An error of ours is said in the reader's language and its kind
+gives the exit code; anything else is our mistake, and its traceback goes to a file, not to the screen.
+"""
+
+import os
+import secrets
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import typer
+
+from tongzhou import __version__
+from tongzhou.cli import data, grant, job, log, model, party
+from tongzhou.cli.terminal import Manner, default_home, error_kind
+from tongzhou.errors import TongzhouError
+from tongzhou.evidence.errors import EvidenceError
+from tongzhou.i18n import LANGUAGES, detect_language, translator
+
+__all__ = ["EXIT_CODES", "app", "main", "run"]
+
+_USAGE = 2
+_CRASH = 70
+_INTERRUPTED = 130
+
+EXIT_CODES: dict[int, str] = {
+    0: "all is well",
+    _USAGE: "the command line is wrong: an unknown command or option, or a value of the wrong type",
+    _CRASH: "a mistake of ours; the sentence says where the report was written",
+    _INTERRUPTED: "interrupted from the keyboard",
+}
+"""Exit codes besides those of the error kinds (`tongzhou.errors`)."""
+
+app = typer.Typer(
+    name="tongzhou",
+    help="Institutions decide together on credit while every record stays with its owner.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+for _noun in (party, data, grant, job, model, log):
+    app.add_typer(_noun.app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tongzhou {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_show_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Institutions decide together on credit while every record stays with its owner."""
+
+
+def main() -> None:
+    """Run the command line of this process and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line.
+
+    Args:
+        arguments: the words after ``tongzhou``.
+
+    Returns:
+        The exit code: 0, that of the error's kind, or one of `EXIT_CODES`.
+    """
+    manner = _manner(arguments)
+    try:
+        code = app(list(arguments), prog_name="tongzhou", standalone_mode=False)
+    except BrokenPipeError:
+        # The reader of a pipe left, as `head` does; Python must not complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the outermost edge: no stack trace on a screen
+        kind, sentence, exit_code = _describe(manner, error)
+        return _fail(manner, kind, sentence, exit_code)
+    return code if isinstance(code, int) else 0
+
+
+def _describe(manner: Manner, error: BaseException) -> tuple[str, str, int]:
+    """Kind, sentence and exit code of an error."""
+    word = translator(manner.lang, "cli")
+    match error:
+        case TongzhouError() | EvidenceError():
+            return error_kind(error), manner.sentence(error), error.exit_code
+        case typer.TyperException():
+            context = getattr(error, "ctx", None)
+            path = context.command_path if context is not None else "tongzhou"
+            template = word("{sentence} (see: {command} --help)")
+            return "usage", template.format(sentence=error.format_message().rstrip("."), command=path), _USAGE
+        case typer.Abort() | KeyboardInterrupt():
+            return "interrupted", word("stopped"), _INTERRUPTED
+    template = word("a mistake of ours, sorry: {kind}; a report was written to {file}")
+    return (
+        "crash",
+        template.format(kind=type(error).__name__, file=_write_crash(manner.folder, error)),
+        _CRASH,
+    )
+
+
+def _manner(arguments: Sequence[str]) -> Manner:
+    """What the command line says about language and form, read before it is known to be right."""
+    words = list(arguments)
+
+    def after(option: str) -> str | None:
+        for position, word in enumerate(words):
+            if word == option and position + 1 < len(words):
+                return words[position + 1]
+            if word.startswith(f"{option}="):
+                return word.partition("=")[2]
+        return None
+
+    lang = after("--lang")
+    folder = after("--home") or os.environ.get("TONGZHOU_HOME") or default_home()
+    return Manner(
+        Path(folder),
+        lang if lang in LANGUAGES and lang is not None else detect_language(os.environ),
+        "--json" in words,
+    )
+
+
+def _fail(manner: Manner, kind: str, sentence: str, code: int) -> int:
+    if manner.json:
+        document = msgspec.json.encode({"error": {"kind": kind, "sentence": sentence}})
+        sys.stdout.write(document.decode() + "\n")
+    else:
+        sys.stderr.write(sentence + "\n")
+    return code
+
+
+def _write_crash(folder: Path, error: BaseException) -> Path:
+    """Write the traceback where the owner can find it; the temporary folder when there is no home."""
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}.txt"
+    text = f"tongzhou {__version__}, Python {sys.version}\n" + "".join(traceback.format_exception(error))
+    place = folder / "crash" if folder.is_dir() else Path(tempfile.gettempdir()) / "tongzhou-crash"
+    try:
+        place.mkdir(mode=0o700, exist_ok=True)
+        (place / name).write_text(text, encoding="utf-8")
+    except OSError:
+        return Path(os.devnull)
+    return place / name

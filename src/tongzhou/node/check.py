@@ -1,0 +1,188 @@
+"""What a party can say about a plan before anyone is called: would its own part work, and what is asked?"""
+
+import msgspec
+import pyarrow as pa
+
+from tongzhou.data.findings import Finding
+from tongzhou.data.profile import check
+from tongzhou.errors import DataError, GrantError, NotFoundError, PeerError, PlanError, TongzhouError
+from tongzhou.node.home import Home
+from tongzhou.node.plan import Plan, plan_digest
+from tongzhou.node.tables import load_table
+from tongzhou.parties.grants import PROTOCOLS, Grant, GrantRequest, Openings
+from tongzhou.parties.names import near_name
+from tongzhou.parties.times import Clock, utc_now
+
+__all__ = ["JobCheck", "check_job", "request_of"]
+
+
+# The kind, and so the exit code, of what stops a run; other findings are about the data.
+_KINDS: dict[str, type[TongzhouError]] = {
+    "column": PlanError,
+    "grant": GrantError,
+    "identifier": PlanError,
+    "rows": DataError,
+    "table": NotFoundError,
+    "trust": PeerError,
+}
+
+
+class JobCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan held against one institution.
+
+    Attributes:
+        plan: name of the plan.
+        digest: what all parties compare.
+        party: who looked.
+        role: its role.
+        request: what is asked of the provider.
+        grant: the own grant that would allow it, on the provider's side.
+        findings: what would stop or spoil the run, errors first.
+    """
+
+    plan: str
+    digest: str
+    party: str
+    role: str
+    request: GrantRequest
+    grant: Grant | None
+    findings: list[Finding]
+
+    def refusal(self) -> TongzhouError | None:
+        """The first finding that would stop the run, as an error of its kind; none if nothing would."""
+        for finding in self.findings:
+            if finding.severity == "error":
+                return _KINDS.get(finding.rule, DataError)(finding.template, **finding.values)
+        return None
+
+
+def request_of(plan: Plan) -> GrantRequest:
+    """What a plan asks of its provider, in the words of a grant."""
+    openings = plan.openings
+    return GrantRequest(
+        asker=plan.parties.asker,
+        helper=plan.parties.helper,
+        purpose=plan.purpose,
+        table=plan.tables[plan.parties.provider].table,
+        columns=list(plan.tables[plan.parties.provider].columns),
+        mode=plan.mode,
+        protocols=list(PROTOCOLS),  # type: ignore[arg-type]
+        openings=Openings(
+            bin_counts=openings.bin_counts,
+            card=openings.card,
+            reasons=openings.reasons,
+            training_summary=openings.training_summary,
+        ),
+    )
+
+
+def check_job(home: Home, plan: Plan, *, clock: Clock = utc_now) -> JobCheck:
+    """Hold a plan against the own tables, label, grants and trusted partners; nothing is sent or changed.
+
+    Args:
+        home: the institution that looks.
+        plan: the plan.
+        clock: where the time of the grant's check comes from.
+
+    Raises:
+        PlanError: the institution has no role in the plan.
+    """
+    role = plan.role(home.party_id)
+    findings: list[Finding] = []
+    # In mode local one process holds both tables; otherwise an owner answers for its own.
+    owners = (
+        plan.owners if plan.mode == "local" else [party for party in plan.owners if party == home.party_id]
+    )
+    for party in owners:
+        findings += _check_table(home, plan, party)
+    grant = None
+    if plan.mode != "local":
+        findings += _check_trust(home, plan)
+        if role == "provider":
+            try:
+                grant = home.grants.find(request_of(plan), clock())
+            except GrantError as error:
+                findings.append(_error("grant", error))
+    return JobCheck(
+        plan=plan.name,
+        digest=plan_digest(plan),
+        party=home.party_id,
+        role=role,
+        request=request_of(plan),
+        grant=grant,
+        findings=sorted(findings, key=lambda finding: finding.severity != "error"),
+    )
+
+
+def _check_table(home: Home, plan: Plan, party: str) -> list[Finding]:
+    wanted = plan.tables[party]
+    try:
+        record, table = load_table(home, wanted.table)
+    except TongzhouError as error:
+        return [_error("table", error)]
+    identifier = plan.match.identifier[party]
+    findings = [
+        _missing(wanted.table, column, table)
+        for column in (identifier, *wanted.columns, *([wanted.label] if wanted.label else []))
+        if column not in table.column_names
+    ]
+    if findings:
+        return findings
+    if (record.identifier, record.kind) != (identifier, plan.match.kind):
+        findings.append(
+            _finding(
+                "identifier",
+                "table {table} was added with identifier {got} of kind {kind}; "
+                "the plan says {wanted} of kind {wanted_kind}",
+                table=wanted.table,
+                got=record.identifier,
+                kind=record.kind,
+                wanted=identifier,
+                wanted_kind=plan.match.kind,
+            )
+        )
+    if record.rows < plan.match.minimum_rows:
+        findings.append(
+            _finding(
+                "rows",
+                "table {table} has {rows} rows, fewer than match.minimum_rows {least}",
+                table=wanted.table,
+                rows=record.rows,
+                least=plan.match.minimum_rows,
+            )
+        )
+    return findings + check(table, identifier, wanted.label, wanted.columns)
+
+
+def _check_trust(home: Home, plan: Plan) -> list[Finding]:
+    findings = []
+    for party in plan.members:
+        if party == home.party_id:
+            continue
+        try:
+            home.trust.get(party)
+        except NotFoundError as error:
+            findings.append(_error("trust", error))
+    return findings
+
+
+def _missing(table: str, column: str, found: pa.Table) -> Finding:
+    near = near_name(column, found.column_names)
+    if near is not None:
+        return _finding(
+            "column",
+            "table {table} has no column {column}; did you mean {near}?",
+            table=table,
+            column=column,
+            near=near,
+        )
+    return _finding("column", "table {table} has no column {column}", table=table, column=column)
+
+
+def _error(rule: str, error: TongzhouError) -> Finding:
+    values = {key: value if isinstance(value, int) else str(value) for key, value in error.values.items()}
+    return _finding(rule, error.template, **values)
+
+
+def _finding(rule: str, template: str, **values: str | int) -> Finding:
+    return Finding(rule=rule, severity="error", template=template, values=values)
