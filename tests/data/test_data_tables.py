@@ -3,6 +3,8 @@
 import datetime as dt
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +122,24 @@ def test_a_stray_word_far_down_makes_the_column_text_and_loses_nothing(csv_file)
     assert column.type == pa.string()
     assert column[-1].as_py() == "unknown"
     assert len(column) == 200_000
+
+
+@pytest.mark.parametrize("line_end", ["\r", "\r\n"])
+def test_old_line_ends_and_blank_lines_do_no_harm(csv_file, line_end):
+    assert read_table(csv_file(line_end.join(["a,b", "1,2", "", "3,4", ""]))).to_pydict() == {
+        "a": [1, 3],
+        "b": [2, 4],
+    }
+
+
+def test_blank_lines_do_not_count_as_rows(csv_file):
+    with pytest.raises(DataError, match="row 2: must have 2 fields"):
+        read_table(csv_file("a,b\n1,2\n\n\n3\n"))
+
+
+@pytest.mark.parametrize("word", ["inf", "-inf", "1e400"])
+def test_infinite_numbers_arrive_for_the_check_to_find(csv_file, word):
+    assert np.isinf(read_table(csv_file(f"x\n{word}\n1.5\n"))["x"][0].as_py())
 
 
 def test_times_are_read_as_times(csv_file):
@@ -325,6 +345,46 @@ def test_a_write_that_fails_at_any_step_leaves_the_old_table(tmp_path, monkeypat
             write_parquet(pa.table({"a": [2]}), path)
     assert read_table(path).to_pydict() == {"a": [1]}
     assert os.listdir(tmp_path) == ["t.parquet"]  # noqa: PTH208 - hidden leftovers count
+
+
+def test_a_rename_the_disk_does_not_confirm_is_said_as_such(tmp_path, monkeypatch):
+    path = tmp_path / "t.parquet"
+    write_parquet(pa.table({"a": [1]}), path)
+    real, calls = os.fsync, []
+
+    def second_fails(handle):
+        calls.append(handle)
+        if len(calls) == 2:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(handle)
+
+    monkeypatch.setattr(tables.os, "fsync", second_fails)
+    with pytest.raises(
+        StorageError, match="was written, but the disk did not confirm it: Input/output error"
+    ):
+        write_parquet(pa.table({"a": [2]}), path)
+    assert read_table(path).to_pydict() == {"a": [2]}
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+import pyarrow as pa
+from tongzhou.data import tables
+setattr(os, sys.argv[2], lambda *args: os.kill(os.getpid(), 9))
+tables.write_parquet(pa.table({"a": [2]}), Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_process_killed_while_writing_leaves_the_old_table(tmp_path, step):
+    path = tmp_path / "t.parquet"
+    write_parquet(pa.table({"a": [1]}), path)
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(path), step], check=False)
+    assert ended.returncode == -9
+    assert read_table(path).to_pydict() == {"a": [1]}
+    write_parquet(pa.table({"a": [3]}), path)
+    assert read_table(path).to_pydict() == {"a": [3]}
 
 
 def test_writing_into_no_folder_is_a_sentence(tmp_path):

@@ -17,7 +17,7 @@ from tongzhou.errors import DataError
 
 __all__ = ["KINDS", "check_identifiers", "normalise"]
 
-_FOLDS_MAX = 4  # folding settles after two rounds for all of Unicode; a bound all the same
+_FOLDS_MAX = 8  # two rounds settle all but contrived text; a bound all the same
 _SEPARATORS = re.compile(r"[\s\-.()/·]")
 _INVISIBLE = frozenset({"Cc", "Cf"})  # zero-width blanks, byte-order marks and the like, from copied cells
 
@@ -122,13 +122,17 @@ def _form(kind: str) -> Callable[[str], str]:
 def _text(value: str) -> str:
     if value.isascii() and value.isprintable():  # nearly all identifiers, several times faster
         return " ".join(value.split()).upper()
-    text = value
+    return _settled(_fold, value)
+
+
+def _settled(step: Callable[[str], str], value: str) -> str:
+    """Repeat `step` until it changes nothing: taking one character away may let its neighbours compose."""
     for _ in range(_FOLDS_MAX):
-        folded = _fold(text)
-        if folded == text:
+        changed = step(value)
+        if changed == value:
             break
-        text = folded
-    return text
+        value = changed
+    return value
 
 
 def _fold(value: str) -> str:
@@ -142,7 +146,9 @@ def _fold(value: str) -> str:
 
 
 def _compact(value: str) -> str:
-    return _SEPARATORS.sub("", _text(value))
+    if value.isascii() and value.isprintable():
+        return _SEPARATORS.sub("", value).upper()
+    return _settled(lambda text: _SEPARATORS.sub("", _fold(text)), value)
 
 
 def _number(value: str) -> str:

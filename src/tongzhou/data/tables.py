@@ -80,7 +80,8 @@ def write_parquet(table: pa.Table, path: Path | str) -> None:
         path: where; its folder must exist.
 
     Raises:
-        StorageError: the disk is full or the file cannot be written; nothing is left behind.
+        StorageError: the disk is full or the file cannot be written: the old content stands, nothing is left
+            behind. Or the new content stands, but the disk did not confirm it; the sentence says which.
     """
     path = Path(path)
     temporary: Path | None = None
@@ -93,12 +94,12 @@ def write_parquet(table: pa.Table, path: Path | str) -> None:
             os.fsync(file.fileno())
         # The rename is the moment the table exists: before it the old file stands, after it the new one.
         temporary.replace(path)
-        _sync_folder(path.parent)
     except OSError as error:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
         raise _not_written(path, error) from error
+    _sync_folder(path)
 
 
 def _not_written(path: Path, error: OSError) -> StorageError:
@@ -108,12 +109,20 @@ def _not_written(path: Path, error: OSError) -> StorageError:
     return StorageError("{file} was not written: {reason}; nothing was changed", file=path, reason=reason)
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def _sync_folder(path: Path) -> None:
+    """Bring the new name of `path` to the disk; until then a power cut may show the old table again."""
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        handle = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise StorageError(
+            "{file} was written, but the disk did not confirm it: {reason}",
+            file=path,
+            reason=error.strerror or type(error).__name__,
+        ) from error
 
 
 def _no_such_file(path: Path) -> NotFoundError:
