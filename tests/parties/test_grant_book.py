@@ -154,7 +154,7 @@ def test_revoking_again_keeps_the_first_moment(book, terms, now):
 
 
 def test_a_grant_revoked_while_a_run_goes_on_stops_it(book, terms, request_, now):
-    grant = book.find(request_, now) if book.list() else book.new(terms)
+    grant = book.new(terms)
     book.use(grant.grant_id, "run-1")
     book.check(grant.grant_id, request_, now, run_id="run-1")
     book.revoke(grant.grant_id, now + timedelta(minutes=1))
@@ -256,6 +256,27 @@ def test_an_altered_revocation_is_named(book, terms, now):
     sql(book, "UPDATE revocations SET document = replace(document, '.', '..')")
     with pytest.raises(StorageError, match=f"is damaged at grant {grant.grant_id}: not a signed document"):
         book.get(grant.grant_id)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_flipped_byte_never_widens_a_grant(book, terms, now, seed):
+    """Damage is a sentence, or shows nothing that was not signed."""
+    import random
+
+    made = {grant.grant_id: grant for grant in (book.new(terms), book.new(replace(terms, runs=1)))}
+    book.revoke(min(made), now)
+    path = book._store.path
+    whole = path.read_bytes()
+    for place in random.Random(seed).sample(range(len(whole)), 40):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << random.Random(place).randrange(8)
+        path.write_bytes(damaged)
+        try:
+            shown = book.list()
+        except StorageError as error:
+            assert "grants.db" in str(error), (seed, place)
+        else:
+            assert all(made[grant.grant_id] == grant for grant in shown), (seed, place)
 
 
 def test_a_file_that_is_no_database_is_a_sentence(book, home):

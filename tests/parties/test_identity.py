@@ -1,6 +1,9 @@
 """Keys of an institution: made once, whole or not at all, seen by their owner only."""
 
 import stat
+import subprocess
+import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -143,6 +146,47 @@ def test_a_creation_interrupted_after_the_key_is_completed_by_loading(home, now,
     assert [path.name for path in home.iterdir()] == ["identity.pem"]
     identity = Identity.load(home, clock=lambda: now)
     assert leaf_of(identity).public_key() is not None
+
+
+def test_of_many_creations_at_once_one_wins_and_keeps_its_key(home, now):
+    outcomes: list[object] = []
+
+    def make(number: int) -> None:
+        try:
+            identity = Identity.create(home, f"bank-{number}", "Bank", clock=lambda: now)
+            outcomes.append((identity.party_id, identity.public_key_bytes))
+        except ConflictError:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=make, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    kept = Identity.load(home, clock=lambda: now)
+    assert outcomes.count("refused") == 5
+    assert (kept.party_id, kept.public_key_bytes) in outcomes
+
+
+def test_a_process_killed_while_creating_leaves_nothing_or_an_identity(tmp_path):
+    """The child makes identities one after another until it is killed without warning."""
+    script = (
+        "import sys; from pathlib import Path; from tongzhou.parties.identity import Identity\n"
+        "for number in range(100_000):\n"
+        "    Identity.create(Path(sys.argv[1]) / str(number), 'bank', 'Bank')\n"
+        "    print(number, flush=True)\n"
+    )
+    child = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    with child:
+        for _ in range(5):
+            child.stdout.readline()
+        child.kill()
+        child.stdout.read()
+    for folder in tmp_path.iterdir():
+        try:
+            assert Identity.load(folder).party_id == "bank"
+        except NotFoundError:
+            assert Identity.create(folder, "bank", "Bank").party_id == "bank"
 
 
 def test_a_leftover_of_a_killed_creation_does_not_disturb(home, now):

@@ -154,6 +154,7 @@ def test_leftovers_and_strangers_in_the_folder_are_passed_over(trust, card_of):
     trust.add(card_of("bank"))
     (trust.folder / ".bank.card.json.0011").write_text("half")
     (trust.folder / "README").write_text("notes")
+    (trust.folder / "Bank Copy.card.json").write_bytes(card_of("bank"))
     assert [card.party_id for card in trust.all()] == ["bank"]
 
 
@@ -161,6 +162,30 @@ def test_another_process_sees_a_new_card_at_once(trust, card_of):
     other = TrustStore(trust.folder)
     trust.add(card_of("bank"))
     assert other.get("bank").party_id == "bank"
+
+
+def test_a_card_removed_while_all_are_read_is_no_damage(trust, card_of, monkeypatch):
+    for name in ("bank", "cardnet"):
+        trust.add(card_of(name))
+    listed = trust._ids()
+    trust.remove("cardnet")
+    monkeypatch.setattr(trust, "_ids", lambda: listed)
+    assert [card.party_id for card in trust.all()] == ["bank"]
+
+
+def test_a_card_that_cannot_be_written_leaves_the_old_one(trust, party, card_of, now, monkeypatch):
+    from tongzhou.parties import _files as files
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    trust.add(card_of("bank"))
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "fsync", full)
+        with pytest.raises(StorageError, match=r"bank\.card\.json cannot be read or written: No space left"):
+            trust.add(issue_card(party("bank"), "moved:1", now + timedelta(days=1)))
+    assert trust.get("bank").endpoint == "bank:7443"
+    assert [path.name for path in trust.folder.iterdir()] == ["bank.card.json"]
 
 
 def test_a_tls_certificate_identifies_its_party(trust, party, card_of):

@@ -1,8 +1,8 @@
 """One byte string for each value, so that a signature or a hash of it means something.
 
-JSON in UTF-8 with sorted keys and no spaces, as `msgspec` writes it. Keys are ASCII, so the order is that of
-RFC 8785; floats are the shortest digits that read back the same, as there, but written the way msgspec
-writes them. Base64url is without padding and refused in any other spelling (RFC 7515, section 2).
+JSON in UTF-8 with sorted keys and no spaces, as `msgspec` writes it. Field names are ASCII, so their order
+is that of RFC 8785; floats are the shortest digits that read back the same, as there, but written the way
+msgspec writes them. Base64url is without padding and refused in any other spelling (RFC 7515, section 2).
 """
 
 import base64

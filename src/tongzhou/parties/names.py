@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tongzhou.errors import DataError
 
-__all__ = ["check_display_name", "check_party_id", "near_name", "shown"]
+__all__ = ["check_display_name", "check_party_id", "is_party_id", "near_name", "shown"]
 
 # One DNS label: a certificate names the party by it, and name constraints of a label cover no other
 # party. No dots, therefore: the certificate authority of "a" would also be allowed to name "x.a".
@@ -15,13 +15,18 @@ _PARTY_ID = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,62}", re.ASCII)
 _NAME_CHARACTERS = 64
 
 
+def is_party_id(text: str) -> bool:
+    """Whether `text` can name a party."""
+    return _PARTY_ID.fullmatch(text) is not None
+
+
 def check_party_id(text: str, field: str = "party id") -> str:
     """Return `text` if it can name a party.
 
     Raises:
         DataError: it cannot; the sentence says what is allowed.
     """
-    if not _PARTY_ID.fullmatch(text):
+    if not is_party_id(text):
         raise DataError(
             "{field} must be 1 to 63 small letters, digits and single hyphens, beginning with a letter, "
             "got {got}",

@@ -12,6 +12,7 @@ __all__ = ["Clock", "parse_utc", "utc_now", "utc_text"]
 Clock = Callable[[], datetime]
 """Where the time comes from; tests pass their own."""
 
+_FORM = "%Y-%m-%dT%H:%M:%SZ"
 _FULL = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
@@ -29,7 +30,7 @@ def utc_text(moment: datetime) -> str:
     """
     if moment.tzinfo is None:
         raise ValueError("a moment needs a time zone")
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
+    return moment.astimezone(UTC).strftime(_FORM).rjust(20, "0")
 
 
 def parse_utc(text: str, field: str) -> datetime:
@@ -43,9 +44,9 @@ def parse_utc(text: str, field: str) -> datetime:
         DataError: another form, or no such day.
     """
     # strptime alone would also take one-digit months and other digits than ASCII's.
-    form = "%Y-%m-%dT%H:%M:%SZ" if _FULL.fullmatch(text) else "%Y-%m-%d" if _DAY.fullmatch(text) else ""
+    full = f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text
     try:
-        return datetime.strptime(text, form).replace(tzinfo=UTC)
+        return datetime.strptime(full if _FULL.fullmatch(full) else "-", _FORM).replace(tzinfo=UTC)
     except ValueError as error:
         raise DataError(
             "{field} must be a time in UTC like 2026-11-05T12:00:00Z or a day like 2026-11-05, got {got}",

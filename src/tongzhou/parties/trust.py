@@ -16,7 +16,7 @@ from tongzhou.errors import (
 )
 from tongzhou.parties import _files as files
 from tongzhou.parties.card import MAX_CARD_BYTES, PartyCard, fingerprint, read_card
-from tongzhou.parties.names import check_party_id, near_name, shown
+from tongzhou.parties.names import check_party_id, is_party_id, near_name, shown
 
 __all__ = ["TrustStore"]
 
@@ -54,11 +54,12 @@ class TrustStore:
         card = read_card(card_bytes)
         if expected_fingerprint is not None:
             _compare(card, expected_fingerprint)
-        path = self._path(card.party_id)
-        if path.exists() and not replace:
-            _check_successor(self._read(path), card)
+        if not replace:
+            known = self._find(card.party_id)
+            if known is not None:
+                _check_successor(known, card)
         files.make_folder(self.folder)
-        files.replace_file(path, card_bytes, files.PUBLIC)
+        files.replace_file(self._path(card.party_id), card_bytes, files.PUBLIC)
         return card
 
     def get(self, party_id: str) -> PartyCard:
@@ -68,10 +69,10 @@ class TrustStore:
             NotFoundError: no such party is trusted; a near name is suggested.
             StorageError: its file is damaged.
         """
-        path = self._path(party_id)
-        if not path.exists():
+        card = self._find(party_id)
+        if card is None:
             raise self._missing(party_id)
-        return self._read(path)
+        return card
 
     def all(self) -> list[PartyCard]:
         """All trusted cards, by party id.
@@ -79,7 +80,8 @@ class TrustStore:
         Raises:
             StorageError: a file in the folder is damaged.
         """
-        return [self._read(self._path(party_id)) for party_id in self._ids()]
+        found = [self._find(party_id) for party_id in self._ids()]
+        return [card for card in found if card is not None]
 
     def remove(self, party_id: str) -> None:
         """Stop trusting a party.
@@ -110,12 +112,12 @@ class TrustStore:
             names = alternative.value.get_values_for_type(x509.DNSName)
         except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension) as error:
             raise PeerError("the peer's certificate names no party") from error
-        if len(names) != 1 or names[0] not in self._ids():
+        card = self._find(names[0]) if len(names) == 1 and names[0] in self._ids() else None
+        if card is None:
             raise PeerError(
                 "the peer calls itself {party}, which is not trusted here: compare and add its card first",
                 party=shown(", ".join(names)),
             )
-        card = self.get(names[0])
         try:
             leaf.verify_directly_issued_by(
                 x509.load_pem_x509_certificate(card.ca_certificate.encode("ascii"))
@@ -135,25 +137,19 @@ class TrustStore:
     def _ids(self) -> list[str]:
         if not self.folder.is_dir():
             return []
-        found = (path.name for path in self.folder.iterdir())
-        # Temporary files begin with a dot.
-        return sorted(
-            name.removesuffix(_SUFFIX)
-            for name in found
-            if name.endswith(_SUFFIX) and not name.startswith(".")
-        )
+        found = (path.name for path in self.folder.iterdir() if path.name.endswith(_SUFFIX))
+        # Temporary files and what people copied here by hand name no party.
+        return sorted(filter(is_party_id, (name.removesuffix(_SUFFIX) for name in found)))
 
-    def _read(self, path: Path) -> PartyCard:
-        content = files.read_bounded(path, MAX_CARD_BYTES)
+    def _find(self, party_id: str) -> PartyCard | None:
+        path = self._path(party_id)
         try:
-            card = read_card(content)
-        except (DataError, VerificationError) as error:
-            raise StorageError("{file} is damaged: {cause}", file=path, cause=error) from error
-        if card.party_id != path.name.removesuffix(_SUFFIX):
-            raise StorageError(
-                "{file} holds the card of another party, {party}", file=path, party=card.party_id
-            )
-        return card
+            return _read(path)
+        except StorageError:
+            # Another process may have removed it a moment ago: that is no damage.
+            if path.exists():
+                raise
+            return None
 
     def _missing(self, party_id: str) -> NotFoundError:
         near = near_name(party_id, self._ids())
@@ -162,6 +158,17 @@ class TrustStore:
                 "no party {party} is trusted here; did you mean {near}?", party=party_id, near=near
             )
         return NotFoundError("no party {party} is trusted here; add its card first", party=party_id)
+
+
+def _read(path: Path) -> PartyCard:
+    content = files.read_bounded(path, MAX_CARD_BYTES)
+    try:
+        card = read_card(content)
+    except (DataError, VerificationError) as error:
+        raise StorageError("{file} is damaged: {cause}", file=path, cause=error) from error
+    if card.party_id != path.name.removesuffix(_SUFFIX):
+        raise StorageError("{file} holds the card of another party, {party}", file=path, party=card.party_id)
+    return card
 
 
 def _compare(card: PartyCard, expected: str) -> None:
