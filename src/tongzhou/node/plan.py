@@ -436,14 +436,18 @@ def _check_columns(plan: Plan, place: Place) -> None:
         twice = [column for column, count in Counter(table.columns).items() if count > 1]
         if twice:
             raise PlanError("{where}: column {column} is listed twice", where=where, column=twice[0])
-        for column, use in ((table.label, "label"), (plan.match.identifier[party], "identifier")):
-            if column in table.columns:
-                raise PlanError(
-                    "{where}: column {column} is the {use} and cannot be a variable too",
-                    where=where,
-                    column=column,
-                    use=use,
-                )
+        if table.label in table.columns:
+            raise PlanError(
+                "{where}: column {column} is the label and cannot be a variable too",
+                where=where,
+                column=table.label,
+            )
+        if plan.match.identifier[party] in table.columns:
+            raise PlanError(
+                "{where}: column {column} is the identifier and cannot be a variable too",
+                where=where,
+                column=plan.match.identifier[party],
+            )
         for column in table.specials:
             if column not in table.columns:
                 raise PlanError(

@@ -41,7 +41,7 @@ from tongzhou.secure.staircase import (
     sigmoid_coefficients,
     slope_coefficients,
 )
-from tongzhou.secure.whitening import Whitened, row_bits, whiten
+from tongzhou.secure.whitening import RIDGE_SHARE, Whitened, row_bits, whiten
 
 __all__ = [
     "WEIGHT_BITS",
@@ -68,6 +68,8 @@ _NEAR = 0.05
 _KEEP = 0.1
 """A step must shorten the gradient by this factor, or the curvature is renewed."""
 _INVERSE_ITERATIONS = 8
+_LARGEST_CURVATURE = 0.5
+"""A quarter for each whitened block, twice that when the two blocks are fully correlated."""
 _MAX_ROW_BITS = 22
 _MAX_LOGIT = PERIOD / 2
 
@@ -134,7 +136,8 @@ class Training:
         engine: who computed.
         whitened: this owner's own transformation (``None`` at the helper).
         asker, provider: the two hidden blocks.
-        linear: shared ``(d, d)`` matrix of the gradient's linear part.
+        gram: shared ``(d, d)`` matrix ``Xᵀ X / (2^L P)``, of the logistic function's linear part.
+        ridge: shared ``(d, d)`` matrix of the penalty.
         weights: shared ``(d,)`` whitened weights with `WEIGHT_BITS`.
         angles: of the last evaluation, for the curvature.
         gradient_norms: length of the gradient at each evaluation.
@@ -145,7 +148,8 @@ class Training:
     whitened: Whitened | None
     asker: Hidden
     provider: Hidden
-    linear: Shared
+    gram: Shared
+    ridge: Shared
     weights: Shared
     angles: Angles | None
     gradient_norms: list[float]
@@ -197,8 +201,7 @@ def fit_logistic(engine: AidedEngine, settings: LogisticSettings, block: OwnerBl
     rate = _event_rate(engine, block)
     gradient = _first_gradient(training, scales, block)
     weights = _first_weights(training, block)
-    start = engine.truncate(training.linear.scaled(round(rate * (1 - rate) * PERIOD * 2**10)), 10)
-    inverse = invert(engine, start, largest=2 * rate * (1 - rate), iterations=_INVERSE_ITERATIONS)
+    inverse = _first_inverse(training, rate)
     step = _newton_step(engine, inverse, gradient)
     training.weights = weights + step
     _iterate(training, scales, block, step)
@@ -240,22 +243,27 @@ def _prepare(
     whitened = None
     if block is not None:
         whitened = whiten(
-            block.values, block.names, bits=scales.block, intercept=engine.party.role == "asker"
+            block.values,
+            block.names,
+            bits=scales.block,
+            intercept=engine.party.role == "asker",
+            l2=settings.l2,
         )
     words = None if whitened is None else whitened.words
     asker = engine.hide("asker", (settings.asker_columns + 1, settings.rows), words)
     provider = engine.hide("provider", (settings.provider_columns, settings.rows), words)
-    linear = _linear_matrix(engine, settings, scales, asker, provider)
-    if settings.l2 > 0:
-        linear = linear + _ridge(engine, settings, whitened)
+    gram = _gram(engine, settings, scales, asker, provider)
+    ridge = _ridge(settings, whitened)
+    # Whitening with a penalty leaves each own block short of the unit matrix by a multiple of the penalty.
+    gram = gram - engine.truncate(ridge.scaled(RIDGE_SHARE), PERIOD_BITS)
     weights = zeros(settings.columns, owner=engine.is_owner)
-    return Training(settings, engine, whitened, asker, provider, linear, weights, None, [])
+    return Training(settings, engine, whitened, asker, provider, gram, ridge, weights, None, [])
 
 
-def _linear_matrix(
+def _gram(
     engine: AidedEngine, settings: LogisticSettings, scales: _Scales, asker: Hidden, provider: Hidden
 ) -> Shared:
-    """Shared ``(1/P) Xᵀ X``: the unit matrix in each block, the cross-correlation between them."""
+    """Shared ``Xᵀ X / (2^L P)``: the unit matrix in each block, the cross-correlation between them."""
     shape = (settings.asker_columns + 1, settings.rows)
     rows = engine.own("asker", shape, asker.words)
     cross = engine.transpose_times(provider, rows)
@@ -267,16 +275,15 @@ def _linear_matrix(
     return engine.add_public(join(top, bottom), encode(np.eye(settings.columns) / PERIOD, MATRIX_BITS))
 
 
-def _ridge(engine: AidedEngine, settings: LogisticSettings, whitened: Whitened | None) -> Shared:
+def _ridge(settings: LogisticSettings, whitened: Whitened | None) -> Shared:
     """The penalty's matrix: each owner's block is its own share, so nothing is sent."""
     shape = (settings.columns, settings.columns)
     if whitened is None:
         return Shared(shape, None)
-    block = settings.l2 / whitened.scale**2 * whitened.unmix.T @ whitened.unmix
     full = np.zeros(shape)
-    start = 1 if whitened.intercept else settings.columns - settings.provider_columns
-    stop = start + block.shape[0]
-    full[start:stop, start:stop] = block
+    start = 0 if whitened.intercept else settings.columns - settings.provider_columns
+    stop = start + whitened.columns
+    full[start:stop, start:stop] = whitened.ridge
     return Shared(shape, encode(full, MATRIX_BITS))
 
 
@@ -296,6 +303,14 @@ def _event_rate(engine: AidedEngine, block: OwnerBlock | None) -> float:
         party.link(role).send("train.rate", rate)
     party.record("event rate, two digits", 1, ("provider", "helper"), "scale of the first step")
     return rate
+
+
+def _first_inverse(training: Training, rate: float) -> Shared:
+    """Inverse curvature of the model with an intercept only: the Gram matrix times the label's variance."""
+    engine, variance = training.engine, rate * (1 - rate)
+    start = engine.truncate(training.gram.scaled(round(variance * PERIOD * 2**10)), 10) + training.ridge
+    largest = 2 * variance if training.settings.l2 == 0 else _LARGEST_CURVATURE
+    return invert(engine, start, largest=largest, iterations=_INVERSE_ITERATIONS)
 
 
 def _first_weights(training: Training, block: OwnerBlock | None) -> Shared:
@@ -328,7 +343,7 @@ def _gradient(training: Training, scales: _Scales, block: OwnerBlock | None, har
     residuals = training.angles.sine_series(sigmoid_coefficients(harmonics), scales.residual)
     if block is not None and block.label is not None:
         residuals = engine.add_public(residuals, encode(0.5 - block.label, scales.residual))
-    linear = engine.matmul(training.linear, training.weights.reshaped(settings.columns, 1))
+    linear = engine.matmul(training.gram + training.ridge, training.weights.reshaped(settings.columns, 1))
     return _drop_rows(training, residuals, linear.reshaped(settings.columns))
 
 
@@ -381,10 +396,8 @@ def _inverse_curvature(training: Training, scales: _Scales) -> Shared:
     right = join(cross.transposed(), engine.transpose_times(training.provider, provider_rows))
     full = join(left.transposed(), right.transposed())
     drop = 2 * scales.block + scales.slope + scales.row_bits - MATRIX_BITS
-    curvature = engine.truncate(full, drop)
-    if training.settings.l2 > 0:
-        curvature = curvature + _ridge(engine, training.settings, training.whitened)
-    return invert(engine, curvature, largest=0.5, iterations=_INVERSE_ITERATIONS)
+    curvature = engine.truncate(full, drop) + training.ridge
+    return invert(engine, curvature, largest=_LARGEST_CURVATURE, iterations=_INVERSE_ITERATIONS)
 
 
 def open_weights(training: Training, card: CardOpening) -> OwnerFit | None:

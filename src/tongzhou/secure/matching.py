@@ -52,8 +52,8 @@ def match_dh(party: Party, settings: MatchSettings, identifiers: Sequence[str], 
         common. Of the others they learn random-looking points only.
         Assumption: semi-honest; decisional Diffie–Hellman in the prime-order group of Curve25519; SHA-512 as
         a random oracle. Identifiers are mapped to the group by two Elligator maps and an addition
-        (libsodium), as in RFC 9380's hash_to_curve, so that no point lies on the twist; points are then carried as X25519
-        u-coordinates.
+        (libsodium), as in RFC 9380's hash_to_curve, so that no point lies on the twist; points are then
+        carried as X25519 u-coordinates.
         Cost: 64 bytes for each identifier of the asker, 32 for each of the provider, 8 a match; two
         rounds; two scalar multiplications an identifier.
         Papers: Meadows, IEEE S&P 1986; Huberman, Franklin and Hogg, EC 1999.

@@ -98,6 +98,11 @@ def _silent(done: int, total: int) -> None:
     """Progress that nobody watches."""
 
 
+def _content(fit: OwnerFit | None) -> bool:
+    """A review that accepts any weights."""
+    return True
+
+
 @dataclass(frozen=True)
 class MatchTask:
     """Find the common identifiers.
@@ -184,12 +189,17 @@ class TrainTask:
     settings: LogisticSettings
     card: CardOpening = "own"
     errors: bool = True
+    review: Callable[[OwnerFit | None], bool] = _content
 
     def run(self, seat: Seat, own: OwnerBlock | None) -> TrainResult | None:
-        """Train, then open what the grant says."""
+        """Train, open what the grant says, and compute standard errors if `review` accepts the weights.
+
+        Every party's `review` must answer the same.
+        """
         training = fit_logistic(seat.engine("train"), self.settings, own)
         fit = open_weights(training, self.card)
-        errors = coefficient_errors(training) if self.errors else None
+        wanted = self.review(fit) and self.errors
+        errors = coefficient_errors(training) if wanted else None
         if training.whitened is None or training.weights.share is None:
             return None
         key = ScoringKey(training.whitened.without_rows(), training.weights.share)

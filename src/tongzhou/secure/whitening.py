@@ -12,7 +12,10 @@ import numpy as np
 from tongzhou.errors import DataError
 from tongzhou.secure.ring import Reals, Words, encode
 
-__all__ = ["Whitened", "row_bits", "whiten", "whiten_new"]
+__all__ = ["RIDGE_SHARE", "Whitened", "row_bits", "whiten", "whiten_new"]
+
+RIDGE_SHARE = 4
+"""How many times the penalty is added to the variances; see `whiten`."""
 
 _COLLINEAR = 1e-9
 """A pivot this small (relative) means that a column is a combination of earlier ones."""
@@ -20,7 +23,7 @@ _COLLINEAR = 1e-9
 
 def row_bits(rows: int) -> int:
     """L with ``2^L ≥ rows``: sums over rows are divided by 2^L, a shift."""
-    return max(1, (rows - 1).bit_length())
+    return max(1, int(rows - 1).bit_length())
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Whitened:
         intercept: whether the block carries the intercept as its first column.
         words: ``(d [+1], n)`` fixed-point block.
         bits: fractional bits of `words`.
+        ridge: ``(d [+1], d [+1])`` the ridge penalty in whitened coordinates, zero without one.
     """
 
     means: Reals
@@ -42,6 +46,7 @@ class Whitened:
     intercept: bool
     words: Words
     bits: int
+    ridge: Reals
 
     @property
     def columns(self) -> int:
@@ -51,7 +56,7 @@ class Whitened:
     def without_rows(self) -> "Whitened":
         """The transformation alone, to keep after training."""
         empty = np.empty((self.columns, 0), dtype=np.uint64)
-        return Whitened(self.means, self.unmix, self.scale, self.intercept, empty, self.bits)
+        return Whitened(self.means, self.unmix, self.scale, self.intercept, empty, self.bits, self.ridge)
 
     def coefficients(self, whitened: Reals) -> tuple[float, Reals]:
         """This block's part of the intercept, and its coefficients in original units."""
@@ -65,7 +70,7 @@ class Whitened:
         return self.unmix @ inner @ self.unmix.T
 
 
-def whiten(values: Reals, names: list[str], *, bits: int, intercept: bool) -> Whitened:
+def whiten(values: Reals, names: list[str], *, bits: int, intercept: bool, l2: float = 0.0) -> Whitened:
     """Whiten one owner's block.
 
     Args:
@@ -73,6 +78,8 @@ def whiten(values: Reals, names: list[str], *, bits: int, intercept: bool) -> Wh
         names: the d column names, for messages.
         bits: fractional bits of the result.
         intercept: put a constant column first.
+        l2: ridge penalty. Four times it is added to the variances before whitening, which keeps the curvature
+            (at most a quarter of the variance, plus the penalty) below a quarter whatever the penalty.
 
     Raises:
         DataError: a column is constant, or a combination of the columns before it.
@@ -82,13 +89,17 @@ def whiten(values: Reals, names: list[str], *, bits: int, intercept: bool) -> Wh
     means = values.mean(axis=0)
     centred = values - means
     covariance = centred.T @ centred / rows
-    _refuse_dependent(covariance, names)
-    lower = np.linalg.cholesky(covariance)
-    unmix = scale * np.linalg.inv(lower).T
+    widened = covariance + RIDGE_SHARE * l2 * np.eye(len(names))
+    _refuse_dependent(covariance, widened, names)
+    inverse = np.linalg.inv(np.linalg.cholesky(widened))
+    unmix = scale * inverse.T
+    ridge = l2 * inverse @ inverse.T
     block = (centred @ unmix).T
     if intercept:
         block = np.vstack([np.full(rows, scale), block])
-    return Whitened(means, unmix, scale, intercept, encode(np.ascontiguousarray(block), bits), bits)
+        ridge = np.pad(ridge, ((1, 0), (1, 0)))
+    words = encode(np.ascontiguousarray(block), bits)
+    return Whitened(means, unmix, scale, intercept, words, bits, ridge)
 
 
 def whiten_new(block: Whitened, values: Reals) -> Words:
@@ -99,12 +110,12 @@ def whiten_new(block: Whitened, values: Reals) -> Words:
     return encode(np.ascontiguousarray(rows), block.bits)
 
 
-def _refuse_dependent(covariance: Reals, names: list[str]) -> None:
-    """Name the first column that the columns before it determine."""
-    work = covariance.copy()
+def _refuse_dependent(covariance: Reals, widened: Reals, names: list[str]) -> None:
+    """Name the first column that is constant or that the columns before it determine."""
+    work = widened.copy()
     for place, name in enumerate(names):
         pivot, variance = work[place, place], covariance[place, place]
-        if variance <= 0 or pivot <= _COLLINEAR * variance:
+        if variance <= 0 or pivot <= _COLLINEAR * widened[place, place]:
             kind = "is constant" if variance <= 0 else "is a linear combination of the columns before it"
             raise DataError(
                 "column {column} {kind}; a joint regression needs columns that differ: remove it",

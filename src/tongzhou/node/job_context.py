@@ -1,0 +1,128 @@
+"""One party's view of a running job: its home, plan, role, links, and the states of finished steps."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tongzhou.data.columns import label_column, numeric_column, text_column
+from tongzhou.errors import PlanError
+from tongzhou.node.home import Home
+from tongzhou.node.plan import Plan, PlanTable, plan_digest
+from tongzhou.node.states import decode_state
+from tongzhou.node.tables import load_table
+from tongzhou.parties.times import utc_now
+from tongzhou.secure.party import Party, Role
+from tongzhou.secure.tasks import Seat
+from tongzhou.wire.messages import Session
+
+__all__ = ["JobContext", "Progress"]
+
+S = TypeVar("S", bound=msgspec.Struct)
+Progress = Callable[[str, int, int], None]
+
+
+def _nobody(step: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass
+class JobContext:
+    """What a step needs to play its part.
+
+    Attributes:
+        home: the institution's folder.
+        plan: the agreed plan.
+        role: own role.
+        run_id: the run.
+        session: links to the other parties.
+        minimum_rows: fewest matched rows that plan and grant allow.
+        minimum_bin_rows: fewest rows in an opened bin.
+        progress: told about long work.
+        clock: gives the time.
+        measures: further figures of the running step, for its report.
+    """
+
+    home: Home
+    plan: Plan
+    role: Role
+    run_id: str
+    session: Session
+    minimum_rows: int = 1
+    minimum_bin_rows: int = 1
+    progress: Progress = _nobody
+    clock: Callable[[], datetime] = utc_now
+    party: Party = field(init=False)
+    seat: Seat = field(init=False)
+    measures: dict[str, int] = field(default_factory=dict, init=False)
+    _table: pa.Table | None = field(default=None, init=False)
+    _states: dict[str, msgspec.Struct] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        parties = self.plan.parties
+        names: dict[Role, str] = {"asker": parties.asker, "provider": parties.provider}
+        if parties.helper is not None:
+            names["helper"] = parties.helper
+        self.party = Party(self.role, self.session, names)
+        self.seat = Seat(self.party, "aided")
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether this party brings data."""
+        return self.role != "helper"
+
+    @property
+    def digest(self) -> str:
+        """Digest of the plan."""
+        return plan_digest(self.plan)
+
+    @property
+    def own(self) -> PlanTable:
+        """What the plan says of this owner's table."""
+        return self.plan.tables[self.home.party_id]
+
+    def state(self, step: str, kind: type[S]) -> S:
+        """What a finished step left behind."""
+        if step not in self._states:
+            self._states[step] = decode_state(self.home.store.step_state(self.run_id, step), kind)
+        found = self._states[step]
+        if not isinstance(found, kind):
+            raise PlanError("step {step} was read as another state", step=step)
+        return found
+
+    def begin_step(self) -> None:
+        """Start the ledger of a step anew."""
+        self.measures.clear()
+        self.party.openings.clear()
+
+    # --- the own table -----------------------------------------------------------------------------
+
+    def table(self) -> pa.Table:
+        """The own table, proved unchanged since it was added."""
+        if self._table is None:
+            _, self._table = load_table(self.home, self.own.table)
+        return self._table
+
+    def identifiers(self) -> list[str]:
+        """The own identifiers, in normal form, in the table's order."""
+        return [str(value) for value in text_column(self.table(), self.identifier)]
+
+    @property
+    def identifier(self) -> str:
+        """Name of the own identifier column."""
+        return self.plan.match.identifier[self.home.party_id]
+
+    def column(self, name: str, places: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Numbers of one own column for the matched rows, in the agreed order."""
+        return numeric_column(self.table(), name)[places]
+
+    def label(self, places: NDArray[np.int64]) -> NDArray[np.int8]:
+        """The label of the matched rows."""
+        if self.own.label is None:
+            raise PlanError("plan {plan}: the asker's table has no label", plan=self.plan.name)
+        return label_column(self.table(), self.own.label)[places]

@@ -1,0 +1,167 @@
+"""What a job leaves in a party's evidence log, and how a killed party finds its place again.
+
+A step is first saved (state and signed receipt in one transaction), then entered in the log. A party killed
+between the two finds the step saved without its entry; `enter_missing` makes up for it from the saved
+receipt, and the log's own keys keep an entry from being made twice.
+"""
+
+import hashlib
+import secrets
+from typing import Any
+
+import msgspec
+
+from tongzhou.errors import ProtocolError
+from tongzhou.evidence.log import Log
+from tongzhou.node.home import Home
+from tongzhou.node.job_messages import STEPS, Receipt, SignedReceipt, StepCost
+from tongzhou.node.plan import Plan, encode_plan, plan_digest
+from tongzhou.parties.documents import sign_document, verify_document
+from tongzhou.secure.party import Opening
+
+__all__ = [
+    "StepSummary",
+    "attempts_of",
+    "commit_table",
+    "enter_missing",
+    "enter_step",
+    "note_end",
+    "note_refusal",
+    "sign_receipt",
+    "verify_receipt",
+]
+
+RECEIPT_KIND = "receipt"
+STARTED, STEP, ENDED, REFUSED = "job-started", "job-step", "job-ended", "job-refused"
+_SALT_BYTES = 32
+_ATTEMPTS_MAX = 1000
+
+
+class StepSummary(msgspec.Struct, frozen=True):
+    """What a party keeps of a finished step, beside the private state.
+
+    Attributes:
+        receipt: the signed receipt.
+        cost: own cost.
+        openings: what was opened, as the own program recorded.
+        measures: further own figures.
+        peers: at the asker, the costs of the other parties.
+        peer_measures: at the asker, further figures of the other parties.
+    """
+
+    receipt: SignedReceipt
+    cost: StepCost
+    openings: tuple[Opening, ...]
+    measures: dict[str, int]
+    peers: dict[str, StepCost] = {}
+    peer_measures: dict[str, dict[str, int]] = {}
+
+
+def commit_table(home: Home, plan: Plan, run_id: str, *, role: str, grant_id: str) -> str:
+    """Note that a run begins, and return the salted commitment to the own table ("" at the helper).
+
+    The salt stays in the private part of the entry: opening it later proves which table was used. Asked again
+    for the same run, it answers the same.
+    """
+    index = home.log.find(STARTED, run_id)
+    if index is not None:
+        return str(home.log.payload(index).get("commitment", ""))
+    record: dict[str, Any] = {
+        "grant_id": grant_id,
+        "plan": encode_plan(plan),
+        "plan_digest": plan_digest(plan),
+        "role": role,
+        "commitment": "",
+    }
+    if role != "helper":
+        table = home.store.table(plan.tables[home.party_id].table)
+        salt = secrets.token_bytes(_SALT_BYTES)
+        digest = hashlib.sha256(salt + bytes.fromhex(table.content_hash)).hexdigest()
+        record |= {"table": table.name, "content_hash": table.content_hash, "salt": salt.hex()}
+        record["commitment"] = digest
+    home.log.append(record, kind=STARTED, key=run_id)
+    return str(record["commitment"])
+
+
+def enter_step(log: Log, summary: StepSummary) -> int:
+    """Enter a finished step; the same step and attempt again gives the same entry."""
+    receipt = summary.receipt.receipt
+    record = {
+        "receipt": msgspec.to_builtins(receipt),
+        "signatures": summary.receipt.signatures,
+        "own_cost": msgspec.to_builtins(summary.cost),
+        "own_measures": summary.measures,
+        "openings": msgspec.to_builtins(summary.openings),
+    }
+    return log.append(record, kind=STEP, key=_key(receipt.run_id, receipt.step, receipt.attempt))
+
+
+def enter_missing(home: Home, run_id: str) -> None:
+    """Enter every saved step that has no entry yet."""
+    for record in home.store.steps(run_id):
+        summary = msgspec.convert(record.summary, StepSummary)
+        receipt = summary.receipt.receipt
+        if home.log.find(STEP, _key(run_id, receipt.step, receipt.attempt)) is None:
+            enter_step(home.log, summary)
+
+
+def attempts_of(log: Log, run_id: str) -> dict[str, int]:
+    """How often each step of a run stands in the log."""
+    counts = {}
+    for step in STEPS:
+        attempt = 0
+        while attempt < _ATTEMPTS_MAX and log.find(STEP, _key(run_id, step, attempt + 1)) is not None:
+            attempt += 1
+        counts[step] = attempt
+    return counts
+
+
+def note_refusal(log: Log, run_id: str, peer: str, sentence: str) -> None:
+    """Enter that a request was refused, and why; a repeated refusal of the same run is entered once each."""
+    for count in range(1, _ATTEMPTS_MAX):
+        key = f"{run_id}/{count}"
+        if log.find(REFUSED, key) is None:
+            log.append({"peer": peer, "reason": sentence}, kind=REFUSED, key=key)
+            return
+
+
+def note_end(log: Log, run_id: str, state: str, reason: str) -> None:
+    """Enter how a run ended; the end of a resumed run is a further entry."""
+    for count in range(1, _ATTEMPTS_MAX):
+        key = f"{run_id}/{count}"
+        index = log.find(ENDED, key)
+        if index is None:
+            log.append({"state": state, "reason": reason}, kind=ENDED, key=key)
+            return
+        if log.payload(index).get("state") == "done":
+            return
+
+
+def sign_receipt(home: Home, receipt: Receipt) -> str:
+    """This party's signature over a receipt."""
+    return sign_document(home.identity, RECEIPT_KIND, receipt)
+
+
+def verify_receipt(home: Home, party: str, token: str, receipt: Receipt) -> None:
+    """Return if `party` signed exactly this receipt.
+
+    Raises:
+        VerificationError: it is not signed by that party.
+        ProtocolError: it signed something else: the parties do not agree on what happened.
+    """
+    key = home.identity.public_key_bytes if party == home.party_id else home.trust.get(party).public_key_bytes
+    signed = verify_document(token, RECEIPT_KIND, Receipt, key, signer=party)
+    if signed != receipt:
+        field = next(
+            name for name in receipt.__struct_fields__ if getattr(signed, name) != getattr(receipt, name)
+        )
+        raise ProtocolError(
+            "{peer} does not agree on step {step}: its receipt differs in {field}",
+            peer=party,
+            step=receipt.step,
+            field=field,
+        )
+
+
+def _key(run_id: str, step: str, attempt: int) -> str:
+    return f"{run_id}/{step}/{attempt}"

@@ -1,0 +1,164 @@
+"""The steps of a scorecard job. Every party runs the same step; what a role does differently stands in it.
+
+A step returns its state (saved by this party before the next step begins) and the facts that all parties
+may know and must agree on.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from tongzhou.errors import DataError, ProtocolError
+from tongzhou.node.job_binning import bin_step, column_meaning
+from tongzhou.node.job_context import JobContext
+from tongzhou.node.job_publish import publish_step
+from tongzhou.node.job_states import BinState, HelperState, MatchState, SelectState, VariableOffer
+from tongzhou.node.job_training import score_step, train_step
+from tongzhou.risk.selection import Candidate, select_variables
+from tongzhou.secure.matching import MatchSettings
+from tongzhou.secure.tasks import MatchTask
+
+__all__ = ["PLAYERS", "Played", "held_out_rows"]
+
+Played = tuple[Struct | None, dict[str, object]]
+_SPLIT_BYTES: Final = 8
+
+
+def match_step(context: JobContext) -> Played:
+    """Find the common clients, and set the same share aside on both sides."""
+    plan, settings = context.plan, MatchSettings(context.minimum_rows, context.run_id)
+    task = MatchTask(
+        settings,
+        plan.match.protocol,
+        lambda done, total: context.progress("match", done, total),
+    )
+    if not context.is_owner:
+        task.run(context.seat, None)
+        facts, _ = context.party.link("asker").recv("match.facts", dict[str, int])
+        return None, dict(facts)
+    identifiers = context.identifiers()
+    places = task.run(context.seat, identifiers)
+    if places is None:
+        raise ProtocolError("matching gave no places")
+    held_out = held_out_rows([identifiers[place] for place in places], plan.holdout.seed, plan.holdout.share)
+    facts = {
+        "held_out_rows": int(held_out.sum()),
+        "matched_rows": len(places),
+        "training_rows": int((~held_out).sum()),
+    }
+    if min(facts["held_out_rows"], facts["training_rows"]) == 0:
+        raise DataError(
+            "{rows} matched rows are too few to set {share:g} of them aside: one side of the split is empty",
+            rows=len(places),
+            share=plan.holdout.share,
+        )
+    if context.role == "asker" and plan.parties.helper is not None:
+        context.party.link("helper").send("match.facts", facts)
+    return MatchState(places, held_out), dict(facts)
+
+
+def held_out_rows(identifiers: list[str], seed: str, share: float) -> NDArray[np.bool_]:
+    """Which clients are set aside: a hash of seed and identifier below the share, the same on both sides."""
+    limit = int(share * 2 ** (8 * _SPLIT_BYTES))
+    prefix = b"tongzhou/holdout/" + seed.encode() + b"/"
+    return np.array(
+        [
+            int.from_bytes(hashlib.sha256(prefix + one.encode()).digest()[:_SPLIT_BYTES], "big") < limit
+            for one in identifiers
+        ],
+        dtype=np.bool_,
+    )
+
+
+def select_step(context: JobContext) -> Played:
+    """The asker chooses the variables by information value, and tells the others."""
+    if context.role == "asker":
+        state = _select(context)
+        for role in ("provider", "helper"):
+            context.party.link(role).send("select.kept", (state.asker, state.provider))
+    else:
+        kept, _ = context.party.link("asker").recv("select.kept", tuple[tuple[str, ...], tuple[str, ...]])
+        state = SelectState(*kept)
+    _known(context, state)
+    if context.plan.openings.card == "both" and context.is_owner:
+        state = _share_own_bins(context, state)
+    facts: dict[str, object] = {"kept_asker": len(state.asker), "kept_provider": len(state.provider)}
+    return state, facts
+
+
+def _select(context: JobContext) -> SelectState:
+    binned = context.state("bin", BinState)
+    candidates = [Candidate(variable.name, variable.table.iv) for variable in binned.own]
+    names = {variable.name for variable in binned.own}
+    for offer in binned.offers:
+        if offer.name in names:
+            raise DataError(
+                "column {column} is named by both owners; give one of them another name in its table",
+                column=offer.name,
+            )
+        candidates.append(Candidate(offer.name, offer.iv))
+    selection = select_variables(candidates, min_iv=context.plan.selection.min_iv)
+    kept = [candidate.name for candidate in selection.kept]
+    asker = tuple(name for name in (v.name for v in binned.own) if name in kept)
+    provider = tuple(offer.name for offer in binned.offers if offer.name in kept)
+    if not asker or not provider:
+        raise DataError(
+            "no variable of {party} reaches an information value of {least:g}; lower selection.min_iv or "
+            "bring other columns",
+            party=context.plan.parties.provider if asker else context.plan.parties.asker,
+            least=context.plan.selection.min_iv,
+        )
+    reasons = {dropped.name: dropped.reason for dropped in selection.dropped}
+    return SelectState(asker, provider, reasons)
+
+
+def _share_own_bins(context: JobContext, state: SelectState) -> SelectState:
+    """Where both learn the card, the asker tells the provider the bins of its kept variables."""
+    context.party.record("bins of the asker's kept variables", len(state.asker), ("provider",), "grant: card")
+    if context.role == "provider":
+        offers, _ = context.party.peer.recv("select.offers", tuple[VariableOffer, ...])
+        if tuple(offer.name for offer in offers) != state.asker:
+            raise ProtocolError(
+                "{peer} sent bins of other variables than it kept", peer=context.party.peer.peer
+            )
+        return msgspec.structs.replace(state, offers=offers)
+    own = {variable.name: variable for variable in context.state("bin", BinState).own}
+    offers = tuple(
+        VariableOffer(name, own[name].table.iv, own[name], column_meaning(context, name))
+        for name in state.asker
+    )
+    context.party.peer.send("select.offers", offers)
+    return state
+
+
+def _known(context: JobContext, state: SelectState) -> None:
+    """The kept variables must be columns of the plan."""
+    for party, kept in zip(context.plan.owners, (state.asker, state.provider), strict=True):
+        unknown = set(kept) - set(context.plan.tables[party].columns)
+        if unknown:
+            raise ProtocolError(
+                "the selection names {column}, which the plan does not give to {party}",
+                column=min(unknown),
+                party=party,
+            )
+
+
+PLAYERS: Final[dict[str, Callable[[JobContext], Played]]] = {
+    "match": match_step,
+    "bin": bin_step,
+    "select": select_step,
+    "train": train_step,
+    "score": score_step,
+    "publish": publish_step,
+}
+"""What each step does."""
+
+
+def helper_state(facts: dict[str, str]) -> HelperState:
+    """What the helper keeps of a step."""
+    return HelperState(msgspec.convert(facts, dict[str, str]))

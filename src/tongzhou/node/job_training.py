@@ -1,0 +1,322 @@
+"""Steps `train` and `score`: the joint regression on weights of evidence, and the total scores."""
+
+import time
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tongzhou.errors import DataError, ProtocolError
+from tongzhou.node.job_context import JobContext
+from tongzhou.node.job_states import BinState, MatchState, ScoreState, SelectState, TrainState, Variable
+from tongzhou.risk.scorecard import Scale
+from tongzhou.secure.logistic import LogisticSettings, OwnerBlock, OwnerFit
+from tongzhou.secure.scoring import ScoringKey
+from tongzhou.secure.staircase import PERIOD
+from tongzhou.secure.tasks import ScoreInput, ScoreTask, TrainResult, TrainTask
+from tongzhou.secure.whitening import Whitened
+from tongzhou.wire.messages import ArraySpec
+
+__all__ = ["evidence_matrix", "points_lost", "score_step", "scoring_key", "train_step"]
+
+Floats = NDArray[np.float64]
+_Kept = tuple[tuple[str, ...], tuple[str, ...]]
+
+
+def train_step(context: JobContext) -> tuple[TrainState | None, dict[str, object]]:
+    """Train; drop variables whose weight has the wrong sign, one at a time, and train again."""
+    selected = context.state("select", SelectState) if context.is_owner else None
+    kept, rows = _agree_shape(context, selected)
+    dropped: list[str] = []
+    passes = 0
+    while True:
+        passes += 1
+        trial = _Trial(context, kept)
+        result = trial.run(rows)
+        if trial.drop is None:
+            break
+        dropped.append(trial.drop)
+        kept = (_without(kept[0], trial.drop), _without(kept[1], trial.drop))
+    facts: dict[str, object] = {
+        "passes": passes,
+        "variables": len(kept[0]) + len(kept[1]),
+        "training_rows": rows,
+    }
+    if result is None:
+        return None, facts
+    return _train_state(context, kept, result, passes, tuple(dropped)), facts
+
+
+def _agree_shape(context: JobContext, selected: SelectState | None) -> tuple[_Kept, int]:
+    """The helper learns names and rows from the asker; the owners know them."""
+    if selected is not None:
+        rows = int((~context.state("match", MatchState).held_out).sum())
+        if context.role == "asker":
+            context.party.link("helper").send("train.shape", ((selected.asker, selected.provider), rows))
+        return (selected.asker, selected.provider), rows
+    shape, _ = context.party.link("asker").recv("train.shape", tuple[_Kept, int])
+    return shape
+
+
+class _Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an owner knows of the model: parts of the intercept, weights, standard errors."""
+
+    intercept: dict[str, float]
+    coefficients: dict[str, float]
+    errors: dict[str, float]
+
+    def joined(self, other: "_Summary") -> "_Summary":
+        """Both owners' knowledge."""
+        return _Summary(
+            self.intercept | other.intercept,
+            self.coefficients | other.coefficients,
+            self.errors | other.errors,
+        )
+
+
+@dataclass
+class _Trial:
+    """One training with a given set of variables, and the review of its signs.
+
+    Attributes:
+        context: the job.
+        kept: variables of asker and provider.
+        drop: variable to drop before training again, or ``None``.
+    """
+
+    context: JobContext
+    kept: _Kept
+    drop: str | None = None
+    _values: Floats | None = None
+    _started: float = field(default_factory=time.thread_time)
+
+    def run(self, rows: int) -> TrainResult | None:
+        """Train and review."""
+        context, plan = self.context, self.context.plan
+        settings = LogisticSettings(
+            rows=rows,
+            asker_columns=len(self.kept[0]),
+            provider_columns=len(self.kept[1]),
+            tolerance=plan.train.tolerance,
+            l2=plan.train.l2,
+            max_steps=plan.train.max_iterations,
+        )
+        block = self._block()
+        self._started = time.thread_time()
+        task = TrainTask(settings, plan.openings.card, plan.openings.training_summary, self._review)
+        return task.run(context.seat, block)
+
+    def _block(self) -> OwnerBlock | None:
+        context = self.context
+        if not context.is_owner:
+            return None
+        matched = context.state("match", MatchState)
+        training = ~matched.held_out
+        names = self.kept[0] if context.role == "asker" else self.kept[1]
+        self._values = evidence_matrix(context, names, matched.places[training])
+        label = context.label(matched.places)[training].astype(float) if context.role == "asker" else None
+        return OwnerBlock(self._values, list(names), label)
+
+    def _review(self, fit: OwnerFit | None) -> bool:
+        """Count the training's time, check the range, and agree on a variable to drop."""
+        spent = round(1e6 * (time.thread_time() - self._started))
+        measures = self.context.measures
+        measures["train_cpu_us"] = measures.get("train_cpu_us", 0) + spent
+        if self.context.plan.openings.card == "shared":
+            return True
+        if fit is not None and self._values is not None:
+            _check_range(self.context, fit, self._values)
+        self.drop = self._agree_drop(fit)
+        return self.drop is None
+
+    def _agree_drop(self, fit: OwnerFit | None) -> str | None:
+        party = self.context.party
+        names = self.kept[0] if party.role == "asker" else self.kept[1]
+        wrong = (
+            ()
+            if fit is None
+            else tuple(name for name, weight in zip(names, fit.coefficients, strict=True) if weight <= 0)
+        )
+        if party.role == "provider":
+            party.peer.send("train.wrong", wrong)
+        if party.role != "asker":
+            told, _ = party.link("asker").recv("train.drop", str)
+            return told or None
+        theirs, _ = party.peer.recv("train.wrong", tuple[str, ...])
+        if set(theirs) - set(self.kept[1]):
+            raise ProtocolError("{peer} named variables that are not its own", peer=party.peer.peer)
+        drop = self._weakest((*wrong, *theirs))
+        for role in ("provider", "helper"):
+            party.link(role).send("train.drop", drop or "")
+        return drop
+
+    def _weakest(self, wrong: tuple[str, ...]) -> str | None:
+        """Of the variables with a wrong sign, the one with the least information."""
+        if not wrong:
+            return None
+        binned = self.context.state("bin", BinState)
+        values = {v.name: v.table.iv for v in binned.own} | {o.name: o.iv for o in binned.offers}
+        drop = min(wrong, key=lambda name: (values[name], name))
+        for own in self.kept:
+            if own == (drop,):
+                raise DataError(
+                    "{column} is the last variable of its owner and its weight has the wrong sign: the "
+                    "data of this owner adds nothing to the card",
+                    column=drop,
+                )
+        return drop
+
+
+def _check_range(context: JobContext, fit: OwnerFit, values: Floats) -> None:
+    """The owners add up how far their parts of a score reach; beyond the period the model is not exact."""
+    own = float(np.abs(values @ fit.coefficients + fit.intercept).max())
+    context.party.peer.send("train.range", own)
+    theirs, _ = context.party.peer.recv("train.range", float)
+    context.party.record(
+        "largest part of a score", 1, ("asker", "provider"), "range of the logistic function"
+    )
+    if not own + theirs < PERIOD:
+        raise DataError(
+            "scores reach {got:.0f} log-odds, beyond the {limit:.0f} in which the protected logistic "
+            "function is exact; set train.l2, for example to 0.001",
+            got=own + theirs,
+            limit=PERIOD,
+        )
+
+
+def _without(names: tuple[str, ...], drop: str) -> tuple[str, ...]:
+    return tuple(name for name in names if name != drop)
+
+
+def _train_state(
+    context: JobContext, kept: _Kept, result: TrainResult, passes: int, dropped: tuple[str, ...]
+) -> TrainState:
+    if result.key is None:
+        raise ProtocolError("the training left no weights")
+    names = kept[0] if context.role == "asker" else kept[1]
+    known = _own_summary(context, names, result)
+    if context.plan.openings.card == "both":
+        context.party.peer.send("train.card", known)
+        theirs, _ = context.party.peer.recv("train.card", _Summary)
+        known = known.joined(theirs)
+        context.party.record(
+            "weights of both owners", len(known.coefficients), ("asker", "provider"), "grant: card"
+        )
+    block = result.key.whitened
+    return TrainState(
+        asker=kept[0],
+        provider=kept[1],
+        intercept=known.intercept,
+        coefficients=known.coefficients,
+        errors=known.errors,
+        means=block.means,
+        unmix=block.unmix,
+        scale=block.scale,
+        bits=block.bits,
+        weights=result.key.weights,
+        training_rows=int((~context.state("match", MatchState).held_out).sum()),
+        gradients=result.gradient_norms,
+        passes=passes,
+        dropped=dropped,
+    )
+
+
+def _own_summary(context: JobContext, names: tuple[str, ...], result: TrainResult) -> _Summary:
+    if result.fit is None:
+        return _Summary({}, {}, {})
+    coefficients = dict(zip(names, map(float, result.fit.coefficients), strict=True))
+    errors = {} if result.errors is None else dict(zip(names, map(float, result.errors), strict=True))
+    return _Summary({context.role: result.fit.intercept}, coefficients, errors)
+
+
+def score_step(context: JobContext) -> tuple[ScoreState | None, dict[str, object]]:
+    """Score every matched client; only the asker learns totals, and reasons for the held-out clients."""
+    if not context.is_owner:
+        shape, _ = context.party.link("asker").recv("score.shape", tuple[int, int, int, int])
+        ScoreTask(*shape).run(context.seat, None)
+        return None, {"scored_rows": shape[0]}
+    matched, trained = context.state("match", MatchState), context.state("train", TrainState)
+    shape = (len(matched.places), len(trained.asker), len(trained.provider), trained.training_rows)
+    if context.role == "asker":
+        context.party.link("helper").send("score.shape", shape)
+    names = trained.asker if context.role == "asker" else trained.provider
+    values = evidence_matrix(context, names, matched.places)
+    logits = ScoreTask(*shape).run(context.seat, ScoreInput(values, scoring_key(context, trained)))
+    reasons = _reasons(context, trained, int(matched.held_out.sum()))
+    state = ScoreState(np.empty(0) if logits is None else logits, *reasons)
+    return state, {"scored_rows": shape[0]}
+
+
+def scoring_key(context: JobContext, trained: TrainState) -> ScoringKey:
+    """What this owner kept to score with."""
+    empty = np.empty((trained.means.shape[0] + (context.role == "asker"), 0), dtype=np.uint64)
+    ridge = np.zeros((0, 0))
+    block = Whitened(
+        trained.means, trained.unmix, trained.scale, context.role == "asker", empty, trained.bits, ridge
+    )
+    return ScoringKey(block, trained.weights)
+
+
+def evidence_matrix(context: JobContext, names: tuple[str, ...], places: NDArray[np.int64]) -> Floats:
+    """Weights of evidence of own variables for rows of the own table, ``(n, d)``."""
+    variables = {variable.name: variable for variable in context.state("bin", BinState).own}
+    columns = [
+        np.array(variables[name].table.woe)[variables[name].table.bins.assign(context.column(name, places))]
+        for name in names
+    ]
+    return np.column_stack(columns)
+
+
+def points_lost(variable: Variable, weight: float, scale: Scale) -> NDArray[np.int32]:
+    """Points that each bin of a variable costs against its best bin that has a value."""
+    woe = np.array(variable.table.woe)
+    best = woe[: variable.table.bins.missing_bin].min()
+    lost: NDArray[np.int32] = np.maximum(np.rint(scale.factor * weight * (woe - best)), 0).astype(np.int32)
+    return lost
+
+
+def _reasons(
+    context: JobContext, trained: TrainState, rows: int
+) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int32]]:
+    """The provider names, for each held-out client, its variables that cost most; the asker receives them."""
+    limit = min(context.plan.openings.reasons, len(trained.provider))
+    if context.plan.openings.card == "shared" or limit == 0:
+        return np.empty((0, 0), np.int16), np.empty((0, 0), np.int16), np.empty((0, 0), np.int32)
+    if context.role == "provider":
+        found = _costliest(context, trained, limit)
+        context.party.peer.send("score.reasons", None, found)
+        return np.empty((0, 0), np.int16), np.empty((0, 0), np.int16), np.empty((0, 0), np.int32)
+    specs = [ArraySpec(kind, (rows, limit)) for kind in ("<i2", "<i2", "<i4")]
+    _, (which, bins, points) = context.party.peer.recv("score.reasons", None, specs)
+    context.party.record(
+        "costliest variables of a held-out client", rows * limit, ("asker",), "grant: reasons"
+    )
+    if which.size and (which.min() < -1 or which.max() >= len(trained.provider)):
+        raise ProtocolError(
+            "{peer} named a reason that is not one of its variables", peer=context.party.peer.peer
+        )
+    return which, bins, points
+
+
+def _costliest(
+    context: JobContext, trained: TrainState, limit: int
+) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int32]]:
+    matched = context.state("match", MatchState)
+    places = matched.places[matched.held_out]
+    card = context.plan.card
+    scale = Scale(card.pdo, card.base_points, card.base_odds)
+    variables = {variable.name: variable for variable in context.state("bin", BinState).own}
+    bins = np.empty((len(places), len(trained.provider)), dtype=np.int16)
+    lost = np.empty(bins.shape, dtype=np.int32)
+    for column, name in enumerate(trained.provider):
+        variable = variables[name]
+        bins[:, column] = variable.table.bins.assign(context.column(name, places))
+        lost[:, column] = points_lost(variable, trained.coefficients[name], scale)[bins[:, column]]
+    which = np.argsort(-lost, axis=1, kind="stable")[:, :limit].astype(np.int16)
+    points = np.take_along_axis(lost, which, axis=1)
+    told = np.take_along_axis(bins, which, axis=1)
+    closed = points == 0
+    which[closed] = -1
+    told[closed if context.plan.openings.card == "both" else np.ones_like(closed)] = -1
+    return np.ascontiguousarray(which), np.ascontiguousarray(told), np.ascontiguousarray(points)

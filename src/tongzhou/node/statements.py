@@ -1,0 +1,195 @@
+"""The leakage statement of each step in words: who learns what, under which assumption, after which paper.
+
+The texts are short forms of the statements that open the protocol modules; the receipt carries the English
+sentence, the report both.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+__all__ = ["STATEMENTS", "Statement", "statement_of"]
+
+
+class Statement(Struct, frozen=True):
+    """What a step teaches each role, beyond its own input.
+
+    Attributes:
+        learned: by role, English and Chinese.
+        assumption: English and Chinese.
+        paper: citation.
+    """
+
+    learned: dict[str, tuple[str, str]]
+    assumption: tuple[str, str]
+    paper: str
+
+
+_AIDED: Final = (
+    "semi-honest parties; the helper colludes with nobody; AES-256 in counter mode is pseudorandom",
+    "半诚实模型；协助方不与任何一方合谋；AES-256 计数器模式为伪随机",
+)
+_NOTHING: Final = ("nothing", "无")
+_SHAPES: Final = ("the number of rows and columns", "行数与列数")
+
+STATEMENTS: Final[dict[str, Statement]] = {
+    "match.dh": Statement(
+        {
+            "asker": (
+                "the size of the partner's list, and which of its own clients are common",
+                "合作方名单的大小，以及自己的哪些客户为双方共有",
+            ),
+            "provider": (
+                "the size of the asker's list, and which of its own clients are common",
+                "结果使用方名单的大小，以及自己的哪些客户为双方共有",
+            ),
+            "helper": ("the number of common clients", "共有客户数"),
+        },
+        (
+            "semi-honest parties; decisional Diffie–Hellman on Curve25519; SHA-512 as a random oracle",
+            "半诚实模型；Curve25519 上的判定性 Diffie–Hellman 假设；SHA-512 视为随机预言机",
+        ),
+        "Meadows 1986; Huberman, Franklin and Hogg 1999; RFC 9380",
+    ),
+    "match.aided": Statement(
+        {
+            "asker": ("which of its own clients are common", "自己的哪些客户为双方共有"),
+            "provider": ("which of its own clients are common", "自己的哪些客户为双方共有"),
+            "helper": (
+                "both sizes and the number of common clients; it sees keyed tags without the key",
+                "双方名单的大小与共有客户数；只看到没有密钥的带密钥标签",
+            ),
+        },
+        (
+            "semi-honest parties; the helper colludes with nobody; HMAC-SHA-256 is pseudorandom",
+            "半诚实模型；协助方不与任何一方合谋；HMAC-SHA-256 为伪随机函数",
+        ),
+        "Kamara, Mohassel, Raykova and Sadeghian, FC 2014",
+    ),
+    "bin.provider": Statement(
+        {
+            "asker": (
+                "how many clients each fine bin of the partner holds, and each variable's information value",
+                "合作方每个细分箱的客户数，以及各变量的信息值",
+            ),
+            "provider": (
+                "how many clients of each of its bins defaulted; no single label",
+                "自己各分箱中的违约客户数；不知道任何单个标签",
+            ),
+            "helper": _SHAPES,
+        },
+        _AIDED,
+        "Chase, Ghosh and Poburinnaya, ASIACRYPT 2020 (share translation)",
+    ),
+    "bin.both": Statement(
+        {
+            "asker": (
+                "how many clients each fine bin of the partner holds and how many of them defaulted",
+                "合作方每个细分箱的客户数及其中违约数",
+            ),
+            "provider": (
+                "how many clients of each of its bins defaulted; no single label",
+                "自己各分箱中的违约客户数；不知道任何单个标签",
+            ),
+            "helper": _SHAPES,
+        },
+        _AIDED,
+        "Chase, Ghosh and Poburinnaya, ASIACRYPT 2020 (share translation)",
+    ),
+    "select": Statement(
+        {
+            "asker": _NOTHING,
+            "provider": ("which of its variables the asker keeps", "结果使用方保留了自己的哪些变量"),
+            "helper": ("how many variables are kept", "保留的变量个数"),
+        },
+        ("none: public by agreement", "无：按约定公开"),
+        "—",
+    ),
+    "train.shared": Statement(
+        {
+            "asker": ("the length of the gradient at each step", "每一步梯度的长度"),
+            "provider": (
+                "the event rate to two digits and the length of the gradient at each step",
+                "两位有效数字的违约率与每一步梯度的长度",
+            ),
+            "helper": (
+                "the event rate to two digits, shapes and the number of steps",
+                "两位有效数字的违约率、形状与步数",
+            ),
+        },
+        _AIDED,
+        "Beaver, CRYPTO 1991; Escudero et al., CRYPTO 2020; own derivation of the periodised logistic",
+    ),
+    "train.own": Statement(
+        {
+            "asker": (
+                "its own weights with their covariance, and the length of the gradient at each step",
+                "自己变量的系数及其协方差，以及每一步梯度的长度",
+            ),
+            "provider": (
+                "its own weights with their covariance, the event rate to two digits, the gradient's length",
+                "自己变量的系数及其协方差、两位有效数字的违约率与每一步梯度的长度",
+            ),
+            "helper": (
+                "the event rate to two digits, shapes and the number of steps",
+                "两位有效数字的违约率、形状与步数",
+            ),
+        },
+        _AIDED,
+        "Beaver, CRYPTO 1991; Escudero et al., CRYPTO 2020; own derivation of the periodised logistic",
+    ),
+    "train.both": Statement(
+        {
+            "asker": (
+                "the whole card: bins and weights of both owners; the length of the gradient at each step",
+                "完整的评分卡：双方的分箱与系数；每一步梯度的长度",
+            ),
+            "provider": (
+                "the whole card, the event rate to two digits, the length of the gradient at each step",
+                "完整的评分卡、两位有效数字的违约率与每一步梯度的长度",
+            ),
+            "helper": (
+                "the event rate to two digits, shapes and the number of steps",
+                "两位有效数字的违约率、形状与步数",
+            ),
+        },
+        _AIDED,
+        "Beaver, CRYPTO 1991; Escudero et al., CRYPTO 2020; own derivation of the periodised logistic",
+    ),
+    "score": Statement(
+        {
+            "asker": (
+                "the total score of each client, and the reasons that the grant allows",
+                "每位客户的总分，以及授权允许的扣分原因",
+            ),
+            "provider": ("how many clients were scored", "被评分的客户数"),
+            "helper": _SHAPES,
+        },
+        _AIDED,
+        "Beaver, CRYPTO 1991",
+    ),
+    "publish": Statement(
+        {
+            "asker": _NOTHING,
+            "provider": ("the digest of the published model", "已发布模型的摘要"),
+            "helper": ("the digest of the published model", "已发布模型的摘要"),
+        },
+        ("none: public by agreement", "无：按约定公开"),
+        "—",
+    ),
+    "witness": Statement(
+        {
+            "asker": ("the size and root of the partner's log", "合作方日志的大小与根"),
+            "provider": ("the size and root of the asker's log", "结果使用方日志的大小与根"),
+            "helper": _NOTHING,
+        },
+        ("SHA-256 is collision resistant; Ed25519 signatures", "SHA-256 抗碰撞；Ed25519 签名"),
+        "RFC 6962; C2SP tlog-witness",
+    ),
+}
+
+
+def statement_of(step: str, *, match: str, bin_counts: str, card: str) -> Statement:
+    """The statement of a step under a plan's protocol and openings."""
+    variant = {"match": f"match.{match}", "bin": f"bin.{bin_counts}", "train": f"train.{card}"}
+    return STATEMENTS[variant.get(step, step)]
