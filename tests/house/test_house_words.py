@@ -8,13 +8,16 @@ import re
 import string
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import house_code
 import pytest
 from babel.messages.pofile import read_po
 
 from tongzhou import errors
+from tongzhou.data.findings import Severity
 from tongzhou.evidence import errors as evidence_errors
+from tongzhou.node.store import RunState
 
 LOCALE = house_code.SOURCE / "locale" / "zh" / "LC_MESSAGES"
 CATALOGUES = sorted(LOCALE.glob("*.po"))
@@ -28,9 +31,9 @@ KINDS = {
 SPEAKERS = {"say", "word"}
 
 
-def translations() -> dict[str, str]:
+def translations(room: str = "*") -> dict[str, str]:
     found = {}
-    for path in CATALOGUES:
+    for path in sorted(LOCALE.glob(f"{room}.po")):
         with path.open("rb") as file:
             found |= {item.id: item.string for item in read_po(file) if item.id and item.string}
     return found
@@ -75,11 +78,19 @@ def test_every_error_template_is_translated(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in sorted(house_code.modules()) if name.startswith("cli/")])
 def test_every_word_of_the_terminal_is_translated(name: str) -> None:
-    known = translations()
+    known = translations("cli")
     missing = [
         f"{line}: {text}" for line, text in words(name) if re.search("[a-z]{2}", text) and text not in known
     ]
     assert missing == [], f"{name}: no Chinese for these words"
+
+
+def test_every_state_that_the_terminal_names_is_translated() -> None:
+    """Words that reach the terminal in a variable: states, roles, severities."""
+    grants = {"revoked", "pending", "expired", "used up", "valid"}
+    roles = {"asker", "provider", "helper"}
+    wanted = grants | roles | set(get_args(RunState)) | set(get_args(Severity))
+    assert wanted - set(translations("cli")) == set()
 
 
 def test_every_finding_is_translated() -> None:
