@@ -1,7 +1,9 @@
 """Who may call whom: every refusal is a sentence on both sides, and the listener lives on."""
 
+import errno
 import socket
 import ssl
+import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -327,6 +329,40 @@ def test_a_slow_caller_holds_up_nobody(town):
         assert slow.address.startswith("127.0.0.1:")
         _still_works(town, listener)
         slow.hang_up()
+
+
+def test_a_caller_that_resets_before_it_is_accepted(town):
+    listener = town["cardnet"].listen()
+    with socket.create_connection(listener.address) as raw:
+        raw.sendall(b"hello?")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with pytest.raises(PeerError, match=r"^127\.0\.0\.1:\d+ hung up during the TLS handshake$"):
+        listener.accept(5)
+    _still_works(town, listener)
+
+
+def test_closing_wakes_a_thread_that_waits_for_calls(town):
+    listener = town["cardnet"].listen()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(listener.wait)
+        time.sleep(0.05)
+        listener.close()
+        assert waiting.result(5) is None
+    assert listener.wait(0) is None
+
+
+def test_a_machine_out_of_descriptors_says_so(town, monkeypatch):
+    listener = town["cardnet"].listen()
+
+    class Exhausted:
+        def settimeout(self, _):
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(listener, "_socket", Exhausted())
+        with pytest.raises(PeerError, match=r"^cannot take a call: Too many open files$"):
+            listener.wait(0)
+    _still_works(town, listener)
 
 
 def test_nobody_calls(town):

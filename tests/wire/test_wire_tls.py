@@ -2,6 +2,8 @@
 
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -75,7 +77,11 @@ def test_three_parties_send_in_a_circle_without_deadlock(link_pair):
     )
     assert firsts == [("h", "h"), ("b", "b"), ("c", "c")]
     traffic = total_traffic(bank)
-    assert (traffic.messages_sent, traffic.messages_received, traffic.rounds) == (1, 1, 0)  # a round is counted per link
+    assert (traffic.messages_sent, traffic.messages_received, traffic.rounds) == (
+        1,
+        1,
+        0,
+    )  # a round is counted per link
     assert traffic.bytes_sent == traffic.bytes_received > 16 * MIB
 
 
@@ -246,6 +252,38 @@ def test_a_parting_word_after_half_a_message_is_still_readable(link_pair):
         with pytest.raises(PeerError, match=r"^bank stopped: the operator stopped the run$"):
             heard.result(10)
     timer.join()
+
+
+def test_a_peer_that_resets_while_being_sent_to(link_pair):
+    bank, cardnet = link_pair()
+    raw = cardnet._connection
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    resetting = threading.Timer(0.1, raw.close)
+    resetting.start()
+    with pytest.raises(PeerError, match=r"^cardnet left during large$"):
+        bank.send("large", arrays=[np.zeros(8 * MIB)])
+    resetting.join()
+    with pytest.raises(PeerError, match=r"^cardnet left during more$"):
+        bank.recv("more")
+    cardnet._closed = True
+
+
+def test_a_helper_that_is_done_early_disturbs_nobody(link_pair):
+    with_cardnet, cardnet = link_pair("bank", "cardnet")
+    with_helper, helper = link_pair("bank", "helper")
+    join_links("bank", [with_cardnet, with_helper])
+    helper.send("seeds", 7)
+    helper.close()
+    answering = threading.Timer(0.4, cardnet.send, ["answer"])
+    answering.start()
+    cpu = time.thread_time()
+    with_cardnet.recv("answer")
+    assert time.thread_time() - cpu < 0.1, "it must wait, not spin, beside a closed link"
+    answering.join()
+    assert with_helper.recv("seeds", int)[0] == 7
+    with_cardnet.close()
+    with pytest.raises(PeerError, match=r"^the link to cardnet is closed, more cannot be received$"):
+        with_cardnet.recv("more")
 
 
 def test_an_inbox_is_bounded(link_pair, monkeypatch):

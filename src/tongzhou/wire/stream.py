@@ -225,12 +225,20 @@ class TlsLink(FramedLink):
             raise PeerError("the link to {peer} is closed, {tag} cannot be received", peer=self.peer, tag=tag)
 
     def _too_slow(self, tag: str, *, silent: bool) -> PeerError:
-        template = (
-            "{peer} was silent for {seconds:g} seconds where {tag} was due"
-            if silent
-            else "{peer} sent {tag} too slowly: less than {rate} bytes a second for {seconds:g} seconds"
+        if silent:
+            return PeerError(
+                "{peer} was silent for {seconds:g} seconds where {tag} was due",
+                peer=self.peer,
+                seconds=self.timeout_s,
+                tag=tag,
+            )
+        return PeerError(
+            "{peer} sent {tag} too slowly: less than {rate} bytes a second for {seconds:g} seconds",
+            peer=self.peer,
+            tag=tag,
+            rate=MIN_RATE,
+            seconds=self.timeout_s,
         )
-        return PeerError(template, peer=self.peer, tag=tag, rate=MIN_RATE, seconds=self.timeout_s)
 
     def _write(self, buffers: list[Buffer], tag: str) -> None:
         self._unsent.extend(map(memoryview, buffers))

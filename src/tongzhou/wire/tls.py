@@ -6,6 +6,7 @@ are read anew for every call, so trust given or taken holds from the next call o
 
 import socket
 import ssl
+from contextlib import suppress
 from typing import Final, Self
 
 from tongzhou.errors import ConflictError, PeerError, ProtocolError, TongzhouError
@@ -84,6 +85,7 @@ class Listener:
         self._identity = identity
         self._trust = trust
         self._socket = _listen(host, port)
+        self._closed = False
 
     @property
     def address(self) -> tuple[str, int]:
@@ -108,13 +110,22 @@ class Listener:
             timeout_s: seconds to wait, None for ever.
 
         Returns:
-            The caller, or None if nobody called.
+            The caller, or None if nobody called, or if another thread closed the listener.
+
+        Raises:
+            PeerError: the system cannot take a call now, for want of descriptors for example.
         """
-        self._socket.settimeout(timeout_s)
         try:
+            self._socket.settimeout(timeout_s)
             raw, address = self._socket.accept()
         except (TimeoutError, BlockingIOError, ConnectionAbortedError):
             return None
+        except OSError as error:
+            if self._closed:
+                return None
+            raise PeerError(
+                "cannot take a call: {reason}", reason=error.strerror or type(error).__name__
+            ) from error
         return Caller(self._identity, self._trust, raw, f"{address[0]}:{address[1]}")
 
     def accept(
@@ -140,7 +151,10 @@ class Listener:
         return caller.greet(timeout_s, greeting_timeout_s=greeting_timeout_s)
 
     def close(self) -> None:
-        """Stop listening; calls already taken go on."""
+        """Stop listening; calls already taken go on, and a thread that waits here returns."""
+        self._closed = True
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # closing alone would not wake it
         self._socket.close()
 
     def __enter__(self) -> Self:
@@ -279,7 +293,11 @@ def _tune(raw: socket.socket, timeout_s: float) -> None:
 def _shake_hands(
     context: ssl.SSLContext, raw: socket.socket, *, where: str, server_side: bool
 ) -> ssl.SSLSocket:
-    connection = context.wrap_socket(raw, server_side=server_side, do_handshake_on_connect=False)
+    try:
+        connection = context.wrap_socket(raw, server_side=server_side, do_handshake_on_connect=False)
+    except OSError as error:  # it was reset before a word was said
+        raw.close()
+        raise PeerError("{where} hung up during the TLS handshake", where=where) from error
     try:
         connection.do_handshake()
     except TimeoutError as error:
