@@ -22,7 +22,7 @@ __all__ = ["LogisticFit", "fit_logistic", "log_likelihood", "p_value", "sigmoid"
 _COLLINEAR = 1e-9
 # A standardised coefficient this large moves the odds by e^25 a standard deviation: the data are separated.
 _SEPARATED = 25.0
-# Information left in a direction, as a share of what rows at the base rate would give. Below it, all rows that
+# Information left in a direction, as a share of what rows at the base rate give. Below it, all rows that
 # speak about the direction are fitted to certainty, and only the tolerance stopped the coefficient's growth.
 _CERTAIN_MIN, _CERTAIN_MAX = 1e-6, 1e-4
 _HALVINGS_MAX = 30
