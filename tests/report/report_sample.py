@@ -1,5 +1,6 @@
 """Figures of an invented run: plausible, seeded, complete. Nothing here comes from real clients."""
 
+import itertools
 from functools import cache
 from typing import Any
 
@@ -80,7 +81,7 @@ def _variable(index: int) -> f.VariableFigure:
     rows = rng.multinomial(17_000, rng.dirichlet(np.full(steps, 5.0)))
     labels = [
         f"≤ {edges[0]:,}",
-        *[f"{a:,} – {b:,}" for a, b in zip(edges, edges[1:], strict=False)],
+        *[f"{a:,} – {b:,}" for a, b in itertools.pairwise(edges)],
         f"> {edges[-1]:,}",
     ]
     bins = [
@@ -280,13 +281,9 @@ def _policy() -> tuple[list[f.ApprovalLevel], f.SwapFigure, f.Decisions]:
             ),
         ],
         examples=[
-            f.ExampleDecision(applicant="applicant 1", outcome="approve", score=574, reasons=[low]),
-            f.ExampleDecision(
-                applicant="applicant 2", outcome="review", score=517, reasons=[rule, low, paid]
-            ),
-            f.ExampleDecision(
-                applicant="applicant 3", outcome="decline", score=468, reasons=[late, paid, low]
-            ),
+            f.ExampleDecision(applicant=1, outcome="approve", score=574, reasons=[low]),
+            f.ExampleDecision(applicant=2, outcome="review", score=517, reasons=[rule, low, paid]),
+            f.ExampleDecision(applicant=3, outcome="decline", score=468, reasons=[late, paid, low]),
         ],
     )
     return levels, swap, decisions

@@ -95,8 +95,9 @@ def money(value: float, currency: str) -> Words:
 
 
 def instant(text: str) -> str:
-    """Return an ISO 8601 instant as people read it; text of another shape stays as it is."""
+    """Return an ISO 8601 instant as people read it, a day where it is midnight; other text stays as it is."""
     if len(text) >= 16 and text[10:11] == "T":
         zone = " UTC" if text.endswith(("Z", "+00:00")) else ""
-        return f"{text[:10]} {text[11:16]}{zone}"
+        clock = "" if text[11:16] == "00:00" else f" {text[11:16]}"
+        return f"{text[:10]}{clock}{zone}"
     return text

@@ -9,7 +9,7 @@ from html import escape
 from tongzhou.i18n import translator
 from tongzhou.report.figures import Words
 
-__all__ = ["Child", "Markup", "both", "code", "join", "of_words", "strong", "table", "tag", "words"]
+__all__ = ["SPACE", "Child", "Markup", "both", "code", "join", "of_words", "strong", "table", "tag", "words"]
 
 _VOID = frozenset({"br", "col", "hr", "input", "meta"})
 _zh = translator("zh", "report")
@@ -20,6 +20,9 @@ class Markup(str):
 
     __slots__ = ()
 
+
+SPACE = Markup('<span lang="en"> </span>')
+"""The space between two sentences, which Chinese does not write."""
 
 Child = str | Words | int | None
 

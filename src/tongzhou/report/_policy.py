@@ -192,7 +192,7 @@ def _example(example: ExampleDecision, cast: Cast) -> Markup:
         "article",
         tag(
             "header",
-            tag("span", example.applicant, cls="soft"),
+            tag("span", both("applicant {number}", number=example.applicant), cls="soft"),
             tag("span", outcomes.get(example.outcome, example.outcome), cls=f"grade {known}"),
             score,
         ),

@@ -89,7 +89,7 @@ def receipt_section(figures: Figures, cast: Cast) -> Markup:
 
 
 def _receipt_facts(receipt: ReceiptFigure, figures: Figures) -> Markup:
-    when = f"{instant(figures.run.started)} – {instant(figures.run.finished)}"
+    when = f"{instant(figures.run.started)}, {seconds(figures.run.wall_s)}"
     return pairs(
         (both("run"), code(receipt.run_id, cls="wide")),
         (both("time"), when),

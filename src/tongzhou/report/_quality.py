@@ -1,7 +1,7 @@
 """Sections on the gain: the table of models, ROC and KS, the score distribution."""
 
 from tongzhou.report._format import LEVEL, decimals, interval, seconds, signed, tiny
-from tongzhou.report._markup import Child, Markup, both, join, strong, table, tag, words
+from tongzhou.report._markup import SPACE, Child, Markup, both, join, strong, table, tag, words
 from tongzhou.report._parts import Cast, legend, note, picture, section, side_by_side
 from tongzhou.report.charts import (
     calibration_chart,
@@ -96,20 +96,20 @@ def _models_table(models: list[ModelFigure], gain: Gain) -> Markup:
 def _agreement(agreement: Agreement) -> Markup:
     parts: list[Child] = [
         both("Largest difference of any score between protected and in the clear:"),
-        " ",
+        SPACE,
         strong(both("{points} points", points=f"{agreement.score_points:g}")),
         both(" ({logit} before rounding).", logit=tiny(agreement.score_logit)),
-        " ",
+        SPACE,
         both("Held-out AUC differs by {auc}.", auc=tiny(agreement.auc)),
     ]
     if agreement.woe is not None and agreement.iv is not None:
         parts += [
-            " ",
+            SPACE,
             both("WOE by {woe}, IV by {iv}.", woe=tiny(agreement.woe), iv=tiny(agreement.iv)),
         ]
     if agreement.cpu_s_protected is not None and agreement.cpu_s_clear is not None:
         parts += [
-            " ",
+            SPACE,
             both(
                 "Training took {protected} of processor time protected (all parties together) and {clear} "
                 "in the clear.",

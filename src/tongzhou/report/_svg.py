@@ -52,6 +52,7 @@ _CONFIG: dict[str, Any] = {
         "tickColor": "#9aa3a0",
         "gridColor": "#ebece6",
         "tickSize": 4,
+        "labelFlush": False,
         "labelLimit": 0,
         "titleLimit": 0,
     },

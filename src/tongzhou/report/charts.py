@@ -42,7 +42,7 @@ GOOD, BAD = "#7d93a8", "#b8433a"
 _POINTS_MAX = 160  # of a curve: more cannot be seen at this size
 _LABEL_CHARACTERS_MAX = 20  # of a bin: longer text would leave its panel
 
-_LABELS_PX, _PANEL_PX = 102, 122  # of a WOE panel
+_LABELS_PX, _BARS_PX, _END_PX = 104, 84, 120  # of a WOE panel; the figures end at the last
 
 _MODEL_COLOURS = {"bank": ASKER, "joint": JOINT, "clear": INK}
 _Row = dict[str, Any]
@@ -141,7 +141,7 @@ def _gain_layers(start: float, gain: Interval, name: str, y: alt.Y) -> list[alt.
             x="low:Q", x2="high:Q"
         ),
         base.mark_tick(color=INK, thickness=1.6, size=12).encode(x="b:Q"),
-        base.mark_text(dy=-9, fontSize=13, fontWeight="bold", color=INK).encode(x="mid:Q", text="t:N"),
+        base.mark_text(dy=-11, fontSize=13, fontWeight="bold", color=INK).encode(x="mid:Q", text="t:N"),
     ]
 
 
@@ -171,7 +171,7 @@ def _curve(rows: list[_Row], model: str, x_title: str, y_title: str) -> alt.Char
     style: dict[str, Any] = {"color": _MODEL_COLOURS.get(model, MUTED), "strokeWidth": 2.2}
     if model == "clear":
         style |= {"strokeDash": [1, 6], "strokeWidth": 2.4}
-    axis = alt.Axis(format=".0%", tickCount=5)
+    axis = alt.Axis(format=".0%", tickCount=5, labelOverlap=False)
     chart = alt.Chart(_data(rows)).mark_line(**style)
     return _encoded(
         chart,
@@ -307,8 +307,7 @@ def woe_chart(variable: VariableFigure, domain: tuple[float, float], colour: str
         {"i": i, "l": label.en, "w": b.woe, "t": signed(b.woe, 2), "s": b.special}
         for i, (b, label) in enumerate(zip(variable.bins, labels, strict=True))
     ]
-    room = 0.42 * (domain[1] - domain[0])  # for the figures at the ends of the bars
-    x = alt.X("w:Q", axis=None, scale=_scale(domain[0] - room, domain[1] + room))
+    x = alt.X("w:Q", axis=None, scale=_scale(*domain))
     y = alt.Y("i:O", axis=None, scale=alt.Scale(paddingInner=0, paddingOuter=0))
     base = alt.Chart(_data(rows))
     bars = base.mark_bar(height={"band": 0.72}, strokeWidth=1).encode(
@@ -318,16 +317,16 @@ def woe_chart(variable: VariableFigure, domain: tuple[float, float], colour: str
         stroke=alt.value(colour),
         opacity=alt.value(1 if variable.kept else 0.4),
     )
-    # Labels are marks at a fixed place, not axis labels: all panels line up, and equal labels stay two bins.
+    # Labels and figures are marks at fixed places, not axis labels: all panels line up, and equal labels stay
+    # two bins.
     names = base.mark_text(align="right", fontSize=10.5).encode(x=alt.value(-6), y=y, text="l:N")
-    right = base.transform_filter("datum.w >= 0").mark_text(align="left", dx=4, fontSize=10, fill=MUTED)
-    left = base.transform_filter("datum.w < 0").mark_text(align="right", dx=-4, fontSize=10, fill=MUTED)
-    texts = [part.encode(x=x, y=y, text="t:N") for part in (left, right)]
+    numbers = base.mark_text(align="right", fontSize=10, fill=MUTED)
+    numbers = numbers.encode(x=alt.value(_END_PX), y=y, text="t:N")
     zero = alt.Chart(_data([{"w": 0}])).mark_rule(color="#9aa3a0").encode(x=x)
-    chart = alt.layer(bars, zero, names, *texts).properties(
-        width=_PANEL_PX,
+    chart = alt.layer(bars, zero, names, numbers).properties(
+        width=_BARS_PX,
         height=16 * max(len(rows), 1),
-        padding={"left": _LABELS_PX, "right": 2, "top": 2, "bottom": 2},
+        padding={"left": _LABELS_PX, "right": _END_PX - _BARS_PX, "top": 2, "bottom": 2},
         autosize=alt.AutoSizeParams(type="none"),
     )
     return draw(chart, name, words("WOE of {variable}", variable=variable.name), labels)
@@ -371,7 +370,7 @@ def approval_chart(levels: Sequence[ApprovalLevel], marked: float | None = None)
             alt.Chart(_data([{"x": marked}])).mark_rule(color=INK, strokeDash=[3, 3]).encode(x="x:Q")
         )
     title = words("Bad rate at equal approval")
-    chart = alt.layer(*layers).properties(width=300, height=200)
+    chart = alt.layer(*layers).properties(width=380, height=220)
     return draw(chart, "approval", title, [x_title, y_title, *names])
 
 
@@ -406,7 +405,7 @@ def swap_chart(swap: SwapFigure) -> Markup:
     x = alt.X("r:Q", title=title.en, scale=_scale(0, top), axis=alt.Axis(format=".0%", tickCount=5))
     bars = base.mark_bar(height={"band": 0.62}).encode(x=x, color=alt.Color("c:N", scale=None))
     text = base.mark_text(align="left", dx=5, fontWeight="bold").encode(x=x, text="t:N")
-    chart = alt.layer(bars, text).properties(width=300, height=alt.Step(44))
+    chart = alt.layer(bars, text).properties(width=300, height=alt.Step(42))
     return draw(chart, "swap", title, [title, *(name for name, _, _ in groups)])
 
 
@@ -432,5 +431,5 @@ def calibration_chart(lines: Sequence[Line]) -> Markup:
                 y=alt.Y("y:Q", title=y_title.en, scale=_scale(0, top), axis=axis),
             )
         )
-    chart = alt.layer(*layers).properties(width=300, height=200)
+    chart = alt.layer(*layers).properties(width=380, height=220)
     return draw(chart, "calibration", words("Calibration"), [x_title, y_title])

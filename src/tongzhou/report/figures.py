@@ -310,7 +310,7 @@ class Reason(_Plain, frozen=True, kw_only=True):
 class ExampleDecision(_Plain, frozen=True, kw_only=True):
     """One decision, shown without identifier."""
 
-    applicant: str  # a running name, e.g. "applicant 17"; never an identifier
+    applicant: int  # a running number in the report; never an identifier
     outcome: str  # "approve", "review" or "decline"
     score: int | None
     reasons: list[Reason]

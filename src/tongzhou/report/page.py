@@ -13,7 +13,7 @@ from tongzhou.errors import DataError
 from tongzhou.i18n import LANGUAGES
 from tongzhou.report._card import card_section, variables_section
 from tongzhou.report._format import LEVEL, bytes_text, count, instant, percent, seconds, signed
-from tongzhou.report._markup import Child, Markup, both, code, join, tag
+from tongzhou.report._markup import SPACE, Child, Markup, both, code, join, tag
 from tongzhou.report._parts import Cast, picture, tile
 from tongzhou.report._people import grant_section, parties_section
 from tongzhou.report._policy import decisions_section, policy_section
@@ -180,7 +180,7 @@ def _done(figures: Figures, cast: Cast) -> Markup:
     helper = cast.of_role("helper")
     if not helper.en:
         return did
-    return join(did, " ", both("{helper} helped and saw no table, no label and no score.", helper=helper))
+    return join(did, SPACE, both("{helper} helped and saw no table, no label and no score.", helper=helper))
 
 
 def _tiles(figures: Figures) -> Markup:
