@@ -14,8 +14,10 @@ NORMAL_FORMS = [
     ("text", "Wang   Fang", "WANG FANG"),
     ("text", "\ufeffA\u200b1", "A1"),
     ("text", "Straße", "STRASSE"),
+    ("text", "STRAẞE", "STRASSE"),
     ("text", "上海\u3000银行", "上海 银行"),
     ("text", 42, "42"),
+    ("phone", "00ab", "00AB"),
     ("phone", "A\u00b4", "\u00c1"),  # the accent's own blank goes, and what is left composes
     ("number", "007", "7"),
     ("number", "１２ ３", "123"),

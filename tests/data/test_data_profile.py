@@ -33,6 +33,7 @@ def check_good(table, **options):
 
 def test_a_good_table_has_no_findings():
     assert check_good(good()) == []
+    assert check_good(good(limit=[1, 2, -(2**53), 2**53])) == []
 
 
 BAD_TABLES = {

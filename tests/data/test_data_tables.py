@@ -75,6 +75,19 @@ def test_quoted_fields_keep_separators_quotes_and_line_breaks(csv_file):
     assert read_table(csv_file('a,b\n"x, ""y""\nz",1\n')).to_pydict() == {"a": ['x, "y"\nz'], "b": [1]}
 
 
+def test_line_breaks_inside_quotes_survive_a_file_of_many_blocks(csv_file):
+    rows = 60_000
+    content = "a,b\n" + '"first\nsecond line of a note",7\n' * rows
+    table = read_table(csv_file(content))
+    assert table.num_rows == rows
+    assert table["a"].unique().to_pylist() == ["first\nsecond line of a note"]
+    assert table["b"].unique().to_pylist() == [7]
+
+
+def test_blank_lines_before_the_header_hide_no_separator(csv_file):
+    assert read_table(csv_file("\n\na;b\n1;2\n")).to_pydict() == {"a": [1], "b": [2]}
+
+
 def test_header_names_lose_the_blanks_around_them(csv_file):
     assert read_table(csv_file(" a , b\n1,2\n")).column_names == ["a", "b"]
 
@@ -85,7 +98,7 @@ def test_only_a_header_is_a_table_without_rows(csv_file):
 
 
 @pytest.mark.parametrize(
-    "word", ["", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "\\N", "  ", '""']
+    "word", ["", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "\\N", "  ", '""', '"NA"']
 )
 def test_words_for_missing_are_missing(csv_file, word):
     assert read_table(csv_file(f"a,b\n1,x\n{word},x\n3,x\n"))["a"].to_pylist() == [1, None, 3]
@@ -238,6 +251,8 @@ def test_a_folder_is_not_a_table(tmp_path):
 
 
 def test_a_csv_beyond_the_bound_is_refused_before_it_is_read(csv_file, monkeypatch):
+    monkeypatch.setattr(tables, "FILE_BYTES_MAX", 12)
+    assert read_table(csv_file("a,b\n1,2\n3,4\n")).num_rows == 2
     monkeypatch.setattr(tables, "FILE_BYTES_MAX", 10)
     with pytest.raises(DataError, match="must have at most 10 bytes as CSV, got 12; convert it to Parquet"):
         read_table(csv_file("a,b\n1,2\n3,4\n"))

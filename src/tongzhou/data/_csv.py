@@ -74,12 +74,9 @@ def _check_quotes(text: bytes, path: Path) -> None:
     """Refuse an unclosed quotation mark: it would swallow the rest of the file without a word."""
     if text.count(b'"') % 2 == 0:
         return
-    line = opened = 0
-    is_open = False
-    for line, row in enumerate(text.split(b"\n"), start=1):
-        if row.count(b'"') % 2:
-            is_open = not is_open
-            opened = line if is_open else opened
+    # An odd number in all: the last line with an odd number opens what nothing closes.
+    lines = enumerate(text.split(b"\n"), start=1)
+    opened = max(line for line, row in lines if row.count(b'"') % 2)
     raise DataError(
         "{file}, line {line}: a quotation mark is opened and never closed", file=path, line=opened
     )

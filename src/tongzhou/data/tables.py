@@ -136,7 +136,7 @@ def _no_such_file(path: Path) -> NotFoundError:
 def _read_parquet(path: Path) -> pa.Table:
     try:
         with pq.ParquetFile(path) as file:
-            return file.read().replace_schema_metadata(None)
+            return file.read()
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             "{file} is not a whole Parquet file: its content cannot be read", file=path
