@@ -17,7 +17,8 @@ import msgspec
 import typer
 
 from tongzhou import __version__
-from tongzhou.cli import data, grant, job, log, model, party
+from tongzhou.cli import data, grant, job_run, log, model, party
+from tongzhou.cli.serve import add_serve
 from tongzhou.cli.terminal import Manner, default_home, error_kind
 from tongzhou.errors import TongzhouError
 from tongzhou.evidence.errors import EvidenceError
@@ -44,8 +45,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for _noun in (party, data, grant, job, model, log):
+for _noun in (party, data, grant, job_run, model, log):
     app.add_typer(_noun.app)
+add_serve(app)
 
 
 def _show_version(wanted: bool) -> None:
@@ -80,10 +82,6 @@ def run(arguments: Sequence[str]) -> int:
     manner = _manner(arguments)
     try:
         code = app(list(arguments), prog_name="tongzhou", standalone_mode=False)
-    except BrokenPipeError:
-        # The reader of a pipe left, as `head` does; Python must not complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the outermost edge: no stack trace on a screen
         kind, sentence, exit_code = _describe(manner, error)
         return _fail(manner, kind, sentence, exit_code)

@@ -23,6 +23,9 @@ __all__ = ["Manner", "Sentence", "Terminal", "default_home", "error_kind"]
 
 # Columns when the output goes into a file or a pipe: nothing is wrapped that a later program will read.
 _PIPE_WIDTH = 200
+_KINDS: dict[str, type[TongzhouError]] = {
+    kind.__name__.removesuffix("Error").lower(): kind for kind in TongzhouError.__subclasses__()
+}
 
 
 def default_home() -> Path:
@@ -169,6 +172,10 @@ class Terminal:
         """Print text as it is, for people."""
         self.console.print(text, markup=False, soft_wrap=True)
 
+    def flush(self) -> None:
+        """Let a reader of a pipe see what was printed so far."""
+        sys.stdout.flush()
+
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Print a table for people.
 
@@ -189,8 +196,12 @@ class Terminal:
 
 
 def error_kind(error: Exception) -> str:
-    """The kind of an error in one word, for machines: ``data``, ``plan``, ``grant`` and so on."""
-    return type(error).__name__.removeprefix("Evidence").removesuffix("Error").lower()
+    """The kind of an error in one word, for machines: ``data``, ``plan``, ``grant`` and so on.
+
+    Kinds go with exit codes, so that an error of the evidence room, which knows none of ours, has one too.
+    """
+    code = getattr(error, "exit_code", TongzhouError.exit_code)
+    return next((name for name, kind in _KINDS.items() if kind.exit_code == code), "error")
 
 
 def _is_number(value: object) -> bool:

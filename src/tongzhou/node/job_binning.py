@@ -4,6 +4,8 @@ The asker bins its own columns by itself. The provider cuts fine bins, the joint
 the provider merges them; nothing in merging needs a row.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +13,12 @@ from numpy.typing import NDArray
 from tongzhou.errors import DataError, ProtocolError
 from tongzhou.node.job_context import JobContext
 from tongzhou.node.job_states import BinState, MatchState, Variable, VariableOffer
+from tongzhou.node.plan import Binning
 from tongzhou.risk.binning import Bins, bin_table, fine_bins, merge_bins
 from tongzhou.secure.counting import BinCounts
 from tongzhou.secure.tasks import CountInput, CountTask
 
-__all__ = ["bin_step", "column_meaning"]
+__all__ = ["bin_step", "column_meaning", "cut_fine", "merge_counts"]
 
 Codes = NDArray[np.int16]
 Floats = NDArray[np.float64]
@@ -94,12 +97,31 @@ def _own_variable(context: JobContext, name: str, label: NDArray[np.int8]) -> Va
 
 def _fine(context: JobContext, name: str, values: Floats) -> tuple[Bins, Codes]:
     """Fine bins of at least the minimum size, and the bin of each row."""
-    settings, minimum = context.plan.binning, context.minimum_bin_rows
+    specials = context.own.specials.get(name, ())
+    return cut_fine(
+        name, values, specials=specials, limit=context.plan.binning.fine, minimum=context.minimum_bin_rows
+    )
+
+
+def cut_fine(
+    name: str, values: Floats, *, specials: Sequence[float], limit: int, minimum: int
+) -> tuple[Bins, Codes]:
+    """Fine bins of a column, none smaller than the minimum, and the bin of each row.
+
+    Args:
+        name: column name.
+        values: ``(n,)`` numbers, NaN where missing.
+        specials: values that get a bin of their own if they are frequent enough.
+        limit: most fine bins.
+        minimum: fewest rows of a bin.
+
+    Raises:
+        DataError: the column is constant.
+    """
     _not_constant(name, values)
-    specials = [s for s in context.own.specials.get(name, ()) if int((values == s).sum()) >= minimum]
-    bins = fine_bins(name, values, limit=settings.fine, specials=specials)
-    codes = bins.assign(values)
-    return _coarsen(bins, codes, minimum)
+    frequent = [special for special in specials if int((values == special).sum()) >= minimum]
+    bins = fine_bins(name, values, limit=limit, specials=frequent)
+    return _coarsen(bins, bins.assign(values), minimum)
 
 
 def _coarsen(bins: Bins, codes: Codes, minimum: int) -> tuple[Bins, Codes]:
@@ -130,7 +152,18 @@ def _coarsen(bins: Bins, codes: Codes, minimum: int) -> tuple[Bins, Codes]:
 
 
 def _merged(context: JobContext, fine: Bins, counts: BinCounts) -> Variable:
-    settings = context.plan.binning
+    return merge_counts(fine, counts, context.plan.binning, context.minimum_bin_rows)
+
+
+def merge_counts(fine: Bins, counts: BinCounts, settings: Binning, minimum: int) -> Variable:
+    """Merge fine bins from their counts, and weigh them.
+
+    Args:
+        fine: fine bins.
+        counts: rows and events in each.
+        settings: of the plan.
+        minimum: fewest rows of a bin.
+    """
     if counts.events is None:
         raise ProtocolError("the events of {variable} were not opened to its owner", variable=fine.variable)
     rows = int(counts.totals.sum())
@@ -139,7 +172,7 @@ def _merged(context: JobContext, fine: Bins, counts: BinCounts) -> Variable:
         counts.totals,
         counts.events,
         max_bins=settings.max_bins,
-        min_rows=max(context.minimum_bin_rows, round(settings.min_share * rows)),
+        min_rows=max(minimum, round(settings.min_share * rows)),
         monotone=settings.monotone,
     )
     table = bin_table(merged.bins, merged.fold(counts.totals), merged.fold(counts.events))

@@ -68,7 +68,7 @@ def commit_table(home: Home, plan: Plan, run_id: str, *, role: str, grant_id: st
         return str(home.log.payload(index).get("commitment", ""))
     record: dict[str, Any] = {
         "grant_id": grant_id,
-        "plan": encode_plan(plan),
+        "plan": encode_plan(plan).decode(),
         "plan_digest": plan_digest(plan),
         "role": role,
         "commitment": "",
