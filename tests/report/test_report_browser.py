@@ -17,7 +17,8 @@ FLAGS = [
 
 # The report stands in a frame of a page that clicks its labels and writes down what can be seen.
 HARNESS = """<!DOCTYPE html><meta charset="utf-8">
-<iframe id="frame" sandbox="{sandbox}" width="{width}" height="900" srcdoc="{report}"></iframe><pre id="result"></pre><script>
+<iframe id="frame" sandbox="{sandbox}" width="{width}" height="900" srcdoc="{report}"></iframe>
+<pre id="result"></pre><script>
 window.addEventListener("load", function () {{
   var doc = document.getElementById("frame").contentDocument, seen = [];
   function visible(lang) {{

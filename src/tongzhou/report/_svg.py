@@ -6,7 +6,7 @@ the page's switch shows one of them.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape, unescape
 from typing import Any
 
@@ -60,11 +60,13 @@ _CONFIG: dict[str, Any] = {
 }
 
 
-def draw(chart: alt.TopLevelMixin, name: str, title: Words, labels: Iterable[Words] = ()) -> Markup:
+def draw(
+    chart: alt.TopLevelMixin | Mapping[str, Any], name: str, title: Words, labels: Iterable[Words] = ()
+) -> Markup:
     """Render a chart as inline SVG.
 
     Args:
-        chart: an Altair chart whose data stands in it.
+        chart: an Altair chart, or the Vega-Lite specification of one; its data stands in it.
         name: prefix of the identifiers inside, unique in the page.
         title: what the picture shows, for readers who cannot see it.
         labels: texts of the chart that have a Chinese form; the chart itself holds the English.
@@ -72,7 +74,7 @@ def draw(chart: alt.TopLevelMixin, name: str, title: Words, labels: Iterable[Wor
     Returns:
         An ``<svg>`` element that scales with its box and holds no outside reference.
     """
-    spec = chart.to_dict()
+    spec = dict(chart if isinstance(chart, Mapping) else chart.to_dict())
     spec["config"] = _CONFIG
     svg = vl_convert.vegalite_to_svg(spec, vl_version=_VEGA_LITE)
     spoken = {label.en: label for label in labels if label.en != label.zh}

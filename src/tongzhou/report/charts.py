@@ -5,6 +5,7 @@ clients are slate, bad ones red. The model in the clear is a dashed line over th
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import altair as alt
@@ -43,6 +44,8 @@ _POINTS_MAX = 160  # of a curve: more cannot be seen at this size
 _LABEL_CHARACTERS_MAX = 20  # of a bin: longer text would leave its panel
 
 _LABELS_PX, _BARS_PX, _END_PX = 104, 84, 120  # of a WOE panel; the figures end at the last
+_ROW_PX = 16
+_HOLLOW = "#fbfaf6"  # fill of special and missing bins: the paper itself
 
 _MODEL_COLOURS = {"bank": ASKER, "joint": JOINT, "clear": INK}
 _Row = dict[str, Any]
@@ -304,32 +307,38 @@ def woe_chart(variable: VariableFigure, domain: tuple[float, float], colour: str
     """
     labels = [Words(_short(b.label.en), _short(b.label.zh)) for b in variable.bins]
     rows = [
-        {"i": i, "l": label.en, "w": b.woe, "t": signed(b.woe, 2), "s": b.special}
+        {"i": i, "l": label.en, "w": b.woe, "t": signed(b.woe, 2), "c": colour}
+        | {"f": _HOLLOW if b.special else colour, "o": 1 if variable.kept else 0.4}
         for i, (b, label) in enumerate(zip(variable.bins, labels, strict=True))
     ]
+    spec = _woe_spec(domain) | {"datasets": {"bins": rows}, "height": _ROW_PX * max(len(rows), 1)}
+    return draw(spec, name, words("WOE of {variable}", variable=variable.name), labels)
+
+
+@lru_cache(maxsize=4)
+def _woe_spec(domain: tuple[float, float]) -> dict[str, Any]:
+    """Return what all panels of a page share. Altair takes longer to check a chart than Vega to draw it."""
     x = alt.X("w:Q", axis=None, scale=_scale(*domain))
     y = alt.Y("i:O", axis=None, scale=alt.Scale(paddingInner=0, paddingOuter=0))
-    base = alt.Chart(_data(rows))
+    base = alt.Chart(alt.NamedData("bins")).encode(y=y)
     bars = base.mark_bar(height={"band": 0.72}, strokeWidth=1).encode(
         x=x,
-        y=y,
-        fill=alt.condition("datum.s", alt.value("#fbfaf6"), alt.value(colour)),
-        stroke=alt.value(colour),
-        opacity=alt.value(1 if variable.kept else 0.4),
+        fill=alt.Fill("f:N", scale=None),
+        stroke=alt.Stroke("c:N", scale=None),
+        opacity=alt.Opacity("o:Q", scale=None),
     )
     # Labels and figures are marks at fixed places, not axis labels: all panels line up, and equal labels stay
     # two bins.
-    names = base.mark_text(align="right", fontSize=10.5).encode(x=alt.value(-6), y=y, text="l:N")
-    numbers = base.mark_text(align="right", fontSize=10, fill=MUTED)
-    numbers = numbers.encode(x=alt.value(_END_PX), y=y, text="t:N")
+    names = base.mark_text(align="right", fontSize=10.5).encode(x=alt.value(-6), text="l:N")
+    numbers = base.mark_text(align="right", fontSize=10, fill=MUTED).encode(x=alt.value(_END_PX), text="t:N")
     zero = alt.Chart(_data([{"w": 0}])).mark_rule(color="#9aa3a0").encode(x=x)
     chart = alt.layer(bars, zero, names, numbers).properties(
         width=_BARS_PX,
-        height=16 * max(len(rows), 1),
         padding={"left": _LABELS_PX, "right": _END_PX - _BARS_PX, "top": 2, "bottom": 2},
         autosize=alt.AutoSizeParams(type="none"),
     )
-    return draw(chart, name, words("WOE of {variable}", variable=variable.name), labels)
+    spec: dict[str, Any] = chart.to_dict()
+    return spec
 
 
 def _short(label: str) -> str:
