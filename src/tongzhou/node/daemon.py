@@ -15,7 +15,8 @@ from tongzhou.errors import PeerError, TongzhouError
 from tongzhou.evidence.errors import EvidenceError
 from tongzhou.node.home import Home
 from tongzhou.node.job_follow import OfferedJob, follow_job, read_offer
-from tongzhou.node.job_messages import JOB_PURPOSE, PEER_PURPOSE
+from tongzhou.node.job_messages import JOB_PURPOSE, PEER_PURPOSE, WITNESS_PURPOSE
+from tongzhou.node.job_witness import answer_cosignatures
 from tongzhou.parties.times import utc_now
 from tongzhou.wire.session import closing, join_links, sentence_for_peers
 from tongzhou.wire.stream import TlsLink
@@ -117,6 +118,10 @@ class Daemon:
         hello = link.hello
         if hello is not None and hello.purpose == PEER_PURPOSE:
             self._meetings.deliver(hello.run_id, link, _RENDEZVOUS_S)
+            return
+        if hello is not None and hello.purpose == WITNESS_PURPOSE:
+            with closing(join_links(home.party_id, [link])):
+                answer_cosignatures(home, link)
             return
         if hello is None or hello.purpose != JOB_PURPOSE:
             purpose = "" if hello is None else hello.purpose[:40]

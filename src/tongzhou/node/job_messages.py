@@ -11,6 +11,7 @@ __all__ = [
     "JOB_PURPOSE",
     "PEER_PURPOSE",
     "STEPS",
+    "WITNESS_PURPOSE",
     "Acceptance",
     "Offer",
     "Receipt",
@@ -22,6 +23,9 @@ __all__ = [
 
 JOB_PURPOSE: Final = "job"
 """Purpose of an asker's call."""
+
+WITNESS_PURPOSE: Final = "witness"
+"""Purpose of a call for a cosignature."""
 
 PEER_PURPOSE: Final = "job-peer"
 """Purpose of a provider's call to the helper of the same run."""

@@ -1,4 +1,4 @@
-"""At the end of a run the owners cosign the checkpoints of each other's logs (C2SP tlog-witness)."""
+"""Owners cosign the checkpoints of each other's logs (C2SP tlog-witness): at the end of a run, or on a call."""
 
 from collections.abc import Callable
 
@@ -10,9 +10,20 @@ from tongzhou.evidence.note import COSIGNATURE_TYPE, make_vkey
 from tongzhou.evidence.witness import Witness, WitnessAnswer, gather_cosignature
 from tongzhou.node.home import Home
 from tongzhou.node.job_context import JobContext
+from tongzhou.node.job_messages import WITNESS_PURPOSE
 from tongzhou.node.journal import LogSigner, log_origin
+from tongzhou.wire.messages import Link
+from tongzhou.wire.session import closing, join_links
+from tongzhou.wire.tls import connect
 
-__all__ = ["exchange_cosignatures", "log_vkey", "witness_vkey"]
+__all__ = [
+    "answer_cosignatures",
+    "ask_cosignature",
+    "call_witness",
+    "exchange_cosignatures",
+    "log_vkey",
+    "witness_vkey",
+]
 
 
 class _Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,12 +39,25 @@ def exchange_cosignatures(context: JobContext) -> None:
     """
     if not context.is_owner:
         return
+    home, link = context.home, context.party.peer
     if context.role == "asker":
-        _ask(context)
-        _answer(context)
+        ask_cosignature(home, link)
+        answer_cosignatures(home, link)
     else:
-        _answer(context)
-        _ask(context)
+        answer_cosignatures(home, link)
+        ask_cosignature(home, link)
+
+
+def call_witness(home: Home, party: str) -> None:
+    """Call a partner's daemon to have the newest checkpoint cosigned, outside any run.
+
+    Raises:
+        PeerError: it does not answer, or stopped.
+        VerificationError: it refuses.
+    """
+    link = connect(home.identity, home.trust.get(party), home.trust, purpose=WITNESS_PURPOSE)
+    with closing(join_links(home.party_id, [link])):
+        ask_cosignature(home, link)
 
 
 def log_vkey(party_id: str, public_key: bytes) -> str:
@@ -46,46 +70,42 @@ def witness_vkey(party_id: str, public_key: bytes) -> str:
     return make_vkey(log_origin(party_id), public_key, COSIGNATURE_TYPE)
 
 
-def _ask(context: JobContext) -> None:
-    peer = context.party.peer
-    card = context.home.trust.get(peer.peer)
-    context.home.log.checkpoint()
+def ask_cosignature(home: Home, link: Link) -> None:
+    """Bring the newest checkpoint to the peer and store its cosignature.
+
+    Raises:
+        VerificationError: the peer refuses.
+    """
+    card = home.trust.get(link.peer)
+    home.log.checkpoint()
     try:
         key = witness_vkey(card.party_id, card.public_key_bytes)
-        gather_cosignature(context.home.log, _carrier(context), witness_key=key)
+        gather_cosignature(home.log, _carrier(link), witness_key=key)
     except EvidenceError as error:
-        raise VerificationError("{peer}: {reason}", peer=peer.peer, reason=str(error)) from error
-    finally:
-        peer.send("witness.request", "")
+        raise VerificationError("{peer}: {reason}", peer=link.peer, reason=str(error)) from error
+    link.send("witness.request", "")
 
 
-def _carrier(context: JobContext) -> Callable[[str], WitnessAnswer]:
+def _carrier(link: Link) -> Callable[[str], WitnessAnswer]:
     def carry(request: str) -> WitnessAnswer:
-        context.party.peer.send("witness.request", request)
-        answer, _ = context.party.peer.recv("witness.answer", _Answer)
+        link.send("witness.request", request)
+        answer, _ = link.recv("witness.answer", _Answer)
         return WitnessAnswer(answer.status, answer.body)
 
     return carry
 
 
-def _answer(context: JobContext) -> None:
+def answer_cosignatures(home: Home, link: Link) -> None:
     """Cosign what the peer brings, until it has no more to bring."""
-    peer = context.party.peer
-    card = context.home.trust.get(peer.peer)
+    card = home.trust.get(link.peer)
     logs = {log_origin(card.party_id): log_vkey(card.party_id, card.public_key_bytes)}
-    witness = Witness(context.home.witness_path, LogSigner(context.home.identity), logs)
+    witness = Witness(home.witness_path, LogSigner(home.identity), logs)
     try:
         while True:
-            request, _ = peer.recv("witness.request", str)
+            request, _ = link.recv("witness.request", str)
             if not request:
                 return
             answer = witness.add_checkpoint(request)
-            peer.send("witness.answer", _Answer(answer.status, answer.body))
+            link.send("witness.answer", _Answer(answer.status, answer.body))
     finally:
         witness.close()
-
-
-def own_keys(home: Home) -> tuple[str, str]:
-    """Verifier keys of the own log and of the own witness."""
-    key = home.identity.public_key_bytes
-    return log_vkey(home.party_id, key), witness_vkey(home.party_id, key)

@@ -19,6 +19,7 @@ from tongzhou.node._strict import Place, convert, parse_toml
 from tongzhou.parties.names import near_name
 
 __all__ = [
+    "DOCUMENT",
     "Binning",
     "CardSettings",
     "Holdout",
@@ -248,6 +249,10 @@ class _Document(Struct, frozen=True):
     openings: Annotated[PlanOpenings, Meta(description="what is opened to whom")] = field(
         default_factory=PlanOpenings
     )
+
+
+DOCUMENT: type[Struct] = _Document
+"""The sections and keys of a plan file, with types, bounds and meanings; the manual is written from it."""
 
 
 def load_plan(path: Path) -> Plan:

@@ -121,7 +121,7 @@ def keep_table(
             "rows": record.rows,
         },
         kind=_ENTRY,
-        key=f"{name}@{record.added}",
+        key=f"{name}@{record.added}@{record.content_hash}",
     )
     home.store.add_table(record, replace=replace)
     return record
