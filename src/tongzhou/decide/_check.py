@@ -181,10 +181,11 @@ class _Checker:
         if not signature.least <= len(node.arguments) <= signature.most:
             raise self._source.error(
                 node.at,
-                "{name} takes {least} to {most} arguments, got {got}",
+                "{name} takes {count} arguments, got {got}",
                 name=node.name,
-                least=signature.least,
-                most=signature.most,
+                count=signature.least
+                if signature.least == signature.most
+                else phrase("{least} to {most}", least=signature.least, most=signature.most),
                 got=len(node.arguments),
             )
 

@@ -330,7 +330,7 @@ def _round(x: Decimal, digits: int) -> Decimal:
     exponent = x.as_tuple().exponent
     if not isinstance(exponent, int) or exponent >= -digits:
         return x
-    return x.quantize(Decimal(1).scaleb(-digits), context=_ROUNDING)
+    return x.quantize(Decimal((0, (1,), -digits)), context=_ROUNDING)
 
 
 def _date(days: Decimal) -> datetime.date | None:
@@ -350,7 +350,7 @@ def _months_between(start: Decimal, end: Decimal) -> Decimal | None:
 
 def _years_between(start: Decimal, end: Decimal) -> Decimal | None:
     months = _months_between(start, end)
-    return None if months is None else Decimal(int(months / 12))
+    return None if months is None else Decimal(int(int(months) / 12))
 
 
 _CALLED: dict[str, Callable[..., Any]] = {

@@ -165,9 +165,9 @@ def tree(compiled: Compiled, decision: Decision) -> TraceNode:
     ended = decision.rules is None
     rules = decision.rules if decision.rules is not None else (None,) * len(compiled.rules)
     stages = [
-        _stage(compiled, decision, "admission", compiled.admission, decision.admission),
+        _stage(compiled, decision, "admission", rules=compiled.admission, results=decision.admission),
         _score_node(compiled, decision, ended),
-        _stage(compiled, decision, "rules", compiled.rules, rules, skipped=ended),
+        _stage(compiled, decision, "rules", rules=compiled.rules, results=rules, skipped=ended),
         _cutoff_node(compiled, decision, ended),
     ]
     return TraceNode(
@@ -188,15 +188,15 @@ def _stage(
     compiled: Compiled,
     decision: Decision,
     kind: str,
+    *,
     rules: Sequence[CompiledRule],
     results: Sequence[bool | None],
-    *,
     skipped: bool = False,
 ) -> TraceNode | None:
     if not rules:
         return None
     nodes = tuple(
-        _rule_node(compiled, decision, entry, result, skipped=skipped)
+        _rule_node(compiled, decision, entry, result=result, skipped=skipped)
         for entry, result in zip(rules, results, strict=True)
     )
     statuses = {node.status for node in nodes}
@@ -205,7 +205,7 @@ def _stage(
 
 
 def _rule_node(
-    compiled: Compiled, decision: Decision, entry: CompiledRule, result: bool | None, *, skipped: bool
+    compiled: Compiled, decision: Decision, entry: CompiledRule, *, result: bool | None, skipped: bool
 ) -> TraceNode:
     rule = entry.rule
     if skipped:

@@ -137,7 +137,8 @@ def _odd_number(item: Input, x: Any) -> Any:
     """Numbers of other types, not-a-number as missing, and the errors."""
     if isinstance(x, bool) or not isinstance(x, numbers.Real | Decimal):
         raise _wrong(item, "a number", x)
-    if x.is_nan() if isinstance(x, Decimal) else math.isnan(x):  # how tables write missing
+    # Tables write missing as not-a-number, which is unequal to itself; math.isnan refuses huge whole numbers.
+    if x.is_nan() if isinstance(x, Decimal) else x != x:  # noqa: PLR0124
         return None
     given: Any = x  # every real number compares with a float, which the types do not say
     if not item.minimum <= given <= item.maximum:

@@ -25,7 +25,7 @@ from tongzhou.decide._syntax import (
     Product,
     Sum,
 )
-from tongzhou.decide._tokens import Token, tokens
+from tongzhou.decide._tokens import KEYWORDS, Token, tokens
 from tongzhou.errors import PlanError
 
 __all__ = ["MAX_DEPTH", "parse"]
@@ -98,7 +98,15 @@ class _Parser:
                 token.at,
                 "comparisons do not chain; write x between a and b, or join two comparisons with and",
             )
-        return self._unexpected("an operator, and, or, or the end must stand here, got {got}")
+        small = str(token.value).lower()
+        hint = (
+            phrase(" (write {meant} instead)", meant=small)
+            if small in KEYWORDS and token.kind == "name"
+            else ""
+        )
+        return self._unexpected(
+            "an operator, and, or, or the end must stand here, got {got}{hint}", hint=hint
+        )
 
     def _deeper(self, at: int, rule: Callable[[], Node]) -> Node:
         self._depth += 1

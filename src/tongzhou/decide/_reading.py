@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from tongzhou.decide._check import Known
 from tongzhou.decide._inputs import LARGEST, Input, Words
 from tongzhou.decide._section import Section, root
@@ -58,9 +60,9 @@ def read_strategy(files: Mapping[str, bytes], *, where: str) -> dict[str, Any]:
     top = root(read_toml(files["strategy.toml"], "strategy.toml"))
     fields = _head(top)
     card_file = _card_file(top)
-    _only_known(files, card_file, where)
     inputs = _inputs(top)
     fields["score"], fields["cutoff"] = _score(top, files)
+    _only_known(files, card_file, where)
     top.done()
     implied = _implied(fields["score"], inputs)
     fields["inputs"] = (*inputs, *implied)
@@ -69,8 +71,8 @@ def read_strategy(files: Mapping[str, bytes], *, where: str) -> dict[str, Any]:
     if fields["score"].source == "card":
         everything[SCORE] = Known("number")
     defaults = fields.pop("missing")
-    fields["admission"] = _rules(files, "admission", known, defaults["admission"])
-    fields["rules"] = _rules(files, "rules", everything, defaults["rules"])
+    fields["admission"] = _rules(files, "admission", known, missing=defaults["admission"])
+    fields["rules"] = _rules(files, "rules", everything, missing=defaults["rules"])
     _unique((*fields["admission"], *fields["rules"]))
     fields["words"] = _words_file(files)
     return fields | {"files": files, "digest": digest_files(files)}
@@ -295,7 +297,7 @@ def _card_inputs(card: scorecard.Scorecard, inputs: tuple[Input, ...]) -> None:
 
 
 def _rules(
-    files: Mapping[str, bytes], stage: str, known: Mapping[str, Known], missing: str
+    files: Mapping[str, bytes], stage: str, known: Mapping[str, Known], *, missing: str
 ) -> tuple[Rule, ...]:
     file = f"{stage}.toml"
     if file not in files:
@@ -307,10 +309,10 @@ def _rules(
             "rules", "at most {limit} rules in a file, got {got}", limit=MAX_RULES, got=len(sections)
         )
     top.done()
-    return tuple(_rule(section, stage, known, missing) for section in sections)
+    return tuple(_rule(section, stage, known, missing=missing) for section in sections)
 
 
-def _rule(section: Section, stage: str, known: Mapping[str, Known], missing: str) -> Rule:
+def _rule(section: Section, stage: str, known: Mapping[str, Known], *, missing: str) -> Rule:
     admission = stage == "admission"
     rule = Rule(
         id=_code(section, "id"),
@@ -380,5 +382,5 @@ def revise_files(
 
 def _written(value: str | float) -> str:
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return msgspec.json.encode(value).decode()  # JSON's escapes are TOML's
     return repr(int(value) if float(value).is_integer() else float(value))

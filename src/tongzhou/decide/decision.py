@@ -134,7 +134,7 @@ class Decision:
 
     def to_json(self) -> bytes:
         """Everything as JSON, keys sorted: the same decision gives the same bytes on every machine."""
-        return msgspec.json.encode(self._explainer.record(self), order="deterministic")
+        return msgspec.json.encode(self._explainer.record(self), order="sorted")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Decision) and self.to_json() == other.to_json()

@@ -105,14 +105,14 @@ class DecisionEngine:
         admission = tuple([test(values) for test in self._admission_tests])
         # counting compares by identity first: much quicker than a loop when nothing is hit
         if admission.count(False) != len(admission):
-            outcome, grade = _worst(self._admission, admission, outcome, grade)
+            outcome, grade = _worst(self._admission, admission, outcome=outcome, grade=grade)
             if outcome == _DECLINE:
                 values.append(None)
                 return values, outcome, grade, admission, None
         self._add_score(values)
         rules = tuple([test(values) for test in self._rule_tests])
         if rules.count(False) != len(rules):
-            outcome, grade = _worst(self._rules, rules, outcome, grade)
+            outcome, grade = _worst(self._rules, rules, outcome=outcome, grade=grade)
         demand = self._score_demand(values[-1])
         return values, max(demand, outcome), grade, admission, rules
 
@@ -155,7 +155,7 @@ def _compiled(rule: Rule, strategy: Strategy, slots: Mapping[str, int]) -> Compi
 
 
 def _worst(
-    rules: Sequence[CompiledRule], results: Sequence[bool | None], outcome: int, grade: int
+    rules: Sequence[CompiledRule], results: Sequence[bool | None], *, outcome: int, grade: int
 ) -> tuple[int, int]:
     for entry, result in zip(rules, results, strict=True):
         if result is False:

@@ -16,7 +16,16 @@ from tongzhou.decide._source import Source
 from tongzhou.decide._syntax import Field, Joined, Node, Not, walk
 from tongzhou.decide._tokens import KEYWORDS, MAX_LENGTH
 
-__all__ = ["FUNCTIONS", "KEYWORDS", "MAX_DEPTH", "MAX_LENGTH", "TYPES", "Condition", "parse_condition"]
+__all__ = [
+    "FUNCTIONS",
+    "KEYWORDS",
+    "MAX_DEPTH",
+    "MAX_LENGTH",
+    "TYPES",
+    "Condition",
+    "checked_condition",
+    "parse_condition",
+]
 
 TYPES = ("number", "text", "boolean", "date", "time", "texts")
 """Types that an input may have; ``texts`` is a list of texts, ``time`` a time of day."""
@@ -68,7 +77,7 @@ def parse_condition(
 
 
 def checked_condition(source: Source, names: Mapping[str, Known]) -> Condition:
-    """As `parse_condition`, knowing also which texts an input may be."""
+    """Parse and check as `parse_condition` does, knowing also which texts an input may be."""
     node = parse(source)
     check(node, source, names, expected="boolean")
     return Condition(source.text, node, _inputs(node))

@@ -27,6 +27,7 @@ __all__ = [
     "Words",
     "digest_files",
     "example_strategy",
+    "read_folder",
 ]
 
 GRADES = ("advisory", "restrictive", "prohibitive")
