@@ -237,6 +237,20 @@ def test_missing_parts_leave_no_holes(small):
     assert "saw no table" not in text
 
 
+def test_a_run_without_protection_is_not_called_protected(small):
+    html = render(replace(small, run=replace(small.run, mode="local")))
+    assert html.count("nothing was protected") == 2
+    assert "No table left its owner" not in html
+    assert "saw no table" not in html
+
+
+def test_what_was_not_stated_is_not_called_nothing(small):
+    leakage = replace(small.leakage[3], learned=[("bank", Words("scores", "得分"))])
+    html = render(replace(small, leakage=[leakage]))
+    assert html.count("<td>–</td>") == 2
+    assert "nothing" not in html.split('id="leakage"')[1].split("</section>")[0]
+
+
 def test_tampering_that_was_not_found_is_said(small):
     tamper = replace(small.verification.tamper, found=False)
     html = render(replace(small, verification=replace(small.verification, tamper=tamper)))

@@ -1,9 +1,20 @@
 """The pieces every section is built from: sections, figures, legends, the parties' names and colours."""
 
-from tongzhou.report._markup import Child, Markup, tag
+from tongzhou.report._markup import Child, Markup, both, tag
 from tongzhou.report.figures import Figures, PartyFigure, Words
 
-__all__ = ["Cast", "details", "legend", "note", "pairs", "picture", "section", "side_by_side", "tile"]
+__all__ = [
+    "Cast",
+    "details",
+    "legend",
+    "note",
+    "pairs",
+    "picture",
+    "section",
+    "side_by_side",
+    "tile",
+    "unprotected",
+]
 
 _ROLES = {"asker": "asker", "provider": "provider", "helper": "helper"}
 
@@ -69,6 +80,13 @@ def pairs(*rows: tuple[Child, Child], cls: str = "") -> Markup:
     return tag("dl", *made, cls=cls or None)
 
 
+def unprotected() -> Markup:
+    """Return the warning that belongs to a run without protection."""
+    return both(
+        "Mode local: one process held all tables and nothing was protected. This run is a reference only."
+    )
+
+
 def tile(label: Markup, value: Child, below: Child) -> Markup:
     """Return one of the key figures at the top."""
     return tag(
@@ -78,8 +96,3 @@ def tile(label: Markup, value: Child, below: Child) -> Markup:
         tag("div", below, cls="below"),
         cls="tile",
     )
-
-
-def details(summary: Markup, *body: Child) -> Markup:
-    """Return a part that opens on demand."""
-    return tag("details", tag("summary", summary), *body)

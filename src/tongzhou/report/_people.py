@@ -2,7 +2,7 @@
 
 from tongzhou.report._format import count, instant, percent
 from tongzhou.report._markup import Child, Markup, both, code, join, tag
-from tongzhou.report._parts import Cast, note, pairs, section, side_by_side
+from tongzhou.report._parts import Cast, note, pairs, section, side_by_side, unprotected
 from tongzhou.report.figures import Figures, GrantFigure, Matching, PartyFigure
 
 __all__ = ["grant_section", "parties_section"]
@@ -13,10 +13,16 @@ def parties_section(figures: Figures, cast: Cast) -> Markup:
     return section(
         "parties",
         both("Who took part"),
-        both("Each party runs its own process with its own keys, database and log. No table left its owner."),
+        unprotected() if figures.run.mode == "local" else _apart(),
         side_by_side(*(_party(party, cast) for party in figures.parties), cls="three"),
         _matching(figures.matching, cast),
         tag("p", figures.data, cls="small"),
+    )
+
+
+def _apart() -> Markup:
+    return both(
+        "Each party runs its own process with its own keys, database and log. No table left its owner."
     )
 
 

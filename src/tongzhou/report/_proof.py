@@ -57,7 +57,7 @@ def leakage_section(figures: Figures, cast: Cast) -> Markup:
     rows: list[list[Child]] = []
     for leakage in figures.leakage:
         learned = dict(leakage.learned)
-        cells: list[Child] = [learned.get(p, both("nothing")) for p in parties]
+        cells: list[Child] = [learned.get(p, "–") for p in parties]
         source = join(leakage.assumption, tag("small", leakage.paper), _cost(leakage.cost))
         rows.append([join(words_of.get(leakage.step, leakage.step)), *cells, source])
     return section(

@@ -93,7 +93,7 @@ def gain_chart(models: Sequence[ModelFigure], gain: Interval) -> Markup:
     Returns:
         Inline SVG.
     """
-    name_of_gain = words("gain")
+    name_of_gain = words("Gain")
     rows = [_auc_row(model) for model in models]
     low, high = min(row["low"] for row in rows), max(row["high"] for row in rows)
     pad = max(0.12 * (high - low), 0.01)

@@ -351,7 +351,9 @@ class Leakage(_Plain, frozen=True, kw_only=True):
     """Who learned what in one step, beyond its own input, under which assumption, after which paper."""
 
     step: str  # name of the step
-    learned: list[tuple[str, Words]]  # (party id, what it learned); nothing is said as a sentence too
+    learned: list[
+        tuple[str, Words]
+    ]  # (party id, what it learned); say "nothing" too, a party left out shows a dash
     assumption: Words
     paper: str  # citation
     cost: Words | None = None

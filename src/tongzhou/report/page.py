@@ -13,8 +13,8 @@ from tongzhou.errors import DataError
 from tongzhou.i18n import LANGUAGES
 from tongzhou.report._card import card_section, variables_section
 from tongzhou.report._format import LEVEL, bytes_text, count, instant, percent, seconds, signed
-from tongzhou.report._markup import SPACE, Child, Markup, both, code, join, tag
-from tongzhou.report._parts import Cast, picture, tile
+from tongzhou.report._markup import SPACE, Child, Markup, both, code, join, strong, tag
+from tongzhou.report._parts import Cast, picture, tile, unprotected
 from tongzhou.report._people import grant_section, parties_section
 from tongzhou.report._policy import decisions_section, policy_section
 from tongzhou.report._proof import (
@@ -173,14 +173,17 @@ def _done(figures: Figures, cast: Cast) -> Markup:
     }
     did = both(
         "{asker} and {provider} found their {matched} common clients, binned, trained a scorecard of "
-        "{variables} variables and decided {applicants} applicants together in {wall}. No table left its "
-        "owner; what each step revealed to whom stands below.",
+        "{variables} variables and decided {applicants} applicants together in {wall}.",
         **values,
     )
+    if run.mode == "local":
+        return join(did, SPACE, strong(unprotected()))
+    apart = both("No table left its owner; what each step revealed to whom stands below.")
     helper = cast.of_role("helper")
     if not helper.en:
-        return did
-    return join(did, SPACE, both("{helper} helped and saw no table, no label and no score.", helper=helper))
+        return join(did, SPACE, apart)
+    helped = both("{helper} helped and saw no table, no label and no score.", helper=helper)
+    return join(did, SPACE, apart, SPACE, helped)
 
 
 def _tiles(figures: Figures) -> Markup:
