@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -55,9 +55,11 @@ def new(
     mode: _Modes = None,
     protocol: _Protocols = None,
     bin_counts: Annotated[
-        str, typer.Option("--bin-counts", help="Who may see the counts of the bins: provider or both.")
+        Literal["provider", "both"], typer.Option("--bin-counts", help="Who may see the counts of the bins.")
     ] = "provider",
-    card: Annotated[str, typer.Option("--card", help="The finished card: shared, own or both.")] = "own",
+    card: Annotated[
+        Literal["shared", "own", "both"], typer.Option("--card", help="Who may learn the finished card.")
+    ] = "own",
     reasons: Annotated[
         int, typer.Option("--reasons", help="Own variables that may be named as reasons, 0 to 8.")
     ] = 0,

@@ -182,4 +182,4 @@ def _ask(terminal: Terminal, found: str, party_id: str) -> None:
 
 def _note(home: Home, kind: str, party_id: str, found: str) -> None:
     now = utc_text(utc_now())
-    home.log.append({"fingerprint": found, "party": party_id}, kind=kind, key=f"{party_id}@{now}")
+    home.log.append({"fingerprint": found, "party": party_id}, kind=kind, key=f"{party_id}@{now}@{found}")
