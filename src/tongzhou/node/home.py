@@ -10,6 +10,7 @@
     HOME/crash/       reports of our own mistakes
 """
 
+import errno
 import json
 import os
 import secrets
@@ -101,7 +102,9 @@ class Home:
             _fill(new, settings)
             try:
                 new.rename(folder)
-            except FileExistsError as error:
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
                 raise ConflictError("{folder} exists already and is not empty", folder=folder) from error
             _sync_folder(folder.parent)
         return cls(folder, settings)
