@@ -1,7 +1,7 @@
 """Sections on the variables and the card of points."""
 
 from tongzhou.report._format import decimals
-from tongzhou.report._markup import Child, Markup, both, code, strong, tag
+from tongzhou.report._markup import Markup, both, code, join, strong, tag
 from tongzhou.report._parts import Cast, legend, section
 from tongzhou.report._svg import MUTED
 from tongzhou.report.charts import ASKER, PROVIDER, woe_chart, woe_domain
@@ -116,17 +116,17 @@ def _line(
     void = [tag("td", colspan=gap, cls="void")] if gap else []
     error = None
     if line.standard_error is not None:
-        error = tag("small", f"± {decimals(line.standard_error)}", _p_value(line.p_value))
+        error = join(tag("span", f" ± {decimals(line.standard_error)}", cls="soft"), _p_value(line.p_value))
     meaning = variable.meaning if variable else None
     name = tag("th", code(line.name), tag("small", meaning), scope="row", cls=cast.role_class(line.owner))
     coefficient = tag("td", strong(decimals(line.coefficient)), error, cls="n")
     return tag("tr", name, coefficient, *plain, *void, *special)
 
 
-def _p_value(p: float | None) -> Child:
+def _p_value(p: float | None) -> Markup | None:
     if p is None:
         return None
-    return ", p < 0.001" if p < 0.001 else f", p = {decimals(p)}"
+    return tag("small", "p < 0.001" if p < 0.001 else f"p = {decimals(p)}")
 
 
 def _bin(figure: BinFigure, ends: tuple[int, int]) -> Markup:

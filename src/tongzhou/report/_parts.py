@@ -5,7 +5,6 @@ from tongzhou.report.figures import Figures, PartyFigure, Words
 
 __all__ = [
     "Cast",
-    "details",
     "legend",
     "note",
     "pairs",

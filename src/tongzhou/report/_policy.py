@@ -127,7 +127,7 @@ def _outcomes(made: Decisions) -> Markup:
         ("decline", both("declined"), made.declined),
     ]
     bars = [
-        tag("div", tag("b", count(n)), " ", label, cls=f"part {cls}", style=f"flex:{max(n, 1)} 1 auto")
+        tag("div", tag("b", count(n)), " ", label, cls=f"part {cls}", style=f"flex:{n} 1 0")
         for cls, label, n in parts
         if n
     ]
