@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 from tongzhou.evidence._format import APPLICATION_ID
 
-__all__ = ["Cell", "Damage", "Image", "encode_record"]
+__all__ = ["NO_ROWID", "Cell", "Damage", "Image", "check_record", "encode_record"]
 
+NO_ROWID = -1  # of a record in an index
 _HEADER_BYTES = 100
 _MAGIC = b"SQLite format 3\x00"
 _TABLE_INNER, _TABLE_LEAF, _INDEX_INNER, _INDEX_LEAF = 0x05, 0x0D, 0x02, 0x0A
 _MAX_DEPTH = 20  # SQLite's own bound
-# Offset, length and value of every header field that never differs between logs.
+# Offset, length and value of the header fields that never differ between logs, and say how to read the file.
 _FIXED_FIELDS = (
     (0, 16, int.from_bytes(_MAGIC, "big")),
     (18, 1, 2),  # written by WAL
@@ -28,8 +29,6 @@ _FIXED_FIELDS = (
     (21, 1, 64),
     (22, 1, 32),
     (23, 1, 32),
-    (32, 4, 0),  # no free pages
-    (36, 4, 0),
     (44, 4, 4),  # schema format
     (48, 4, 0),
     (52, 4, 0),
@@ -38,6 +37,9 @@ _FIXED_FIELDS = (
     (68, 4, APPLICATION_ID),
     (72, 20, 0),
 )
+
+
+_Span = tuple[int, int, int | None]  # where a cell begins and ends, and its row id
 
 
 class Damage(Exception):  # noqa: N818  (turned into a sentence by the checker)
@@ -63,12 +65,13 @@ class Cell:
     pieces: tuple[tuple[int, int], ...]
 
     def offset_of(self, position: int) -> int:
-        """Return where in the file a byte of the record stands."""
-        for start, length in self.pieces:
+        """Return where in the file a byte of the record stands, or the first byte after the record."""
+        for start, length in self.pieces[:-1]:
             if position < length:
                 return start + position
             position -= length
-        raise IndexError(position)
+        start, length = self.pieces[-1]
+        return start + min(position, length)
 
 
 class Image:
@@ -83,8 +86,8 @@ class Image:
         self.page_bytes = 0
         self._seen: set[int] = set()
 
-    def check_header(self, schema_objects: int) -> None:
-        """Check the 100 bytes at the head of the file."""
+    def check_header(self) -> None:
+        """Check those of the first 100 bytes that say how to read the rest."""
         raw = self.raw
         if len(raw) < _HEADER_BYTES:
             raise Damage(len(raw))
@@ -97,13 +100,22 @@ class Image:
             raise Damage(16)
         if self._u32(28) * self.page_bytes != len(raw):
             raise Damage(28)
-        # Two fields follow from nothing, so each is there twice: the change counter (the second copy is
-        # SQLite's) and SQLite's version (the second copy is ours). The count of schema changes is known.
-        for one, other in ((self._u32(24), self._u32(92)), (self._u32(96), self._u32(60))):
-            if one != other:
-                raise Damage(92)
-        if self._u32(40) != schema_objects:
-            raise Damage(40)
+
+    def check_counters(self, schema_objects: int) -> None:
+        """Check the rest of the first 100 bytes: what would show changes that a log does not make.
+
+        Two fields follow from nothing, so each is there twice: the change counter (the second copy is
+        SQLite's own) and SQLite's version (the second copy is ours).
+        """
+        for offset, value in (
+            (32, 0),
+            (36, 0),
+            (40, schema_objects),
+            (92, self._u32(24)),
+            (96, self._u32(60)),
+        ):
+            if self._u32(offset) != value:
+                raise Damage(offset)
 
     def rows(self, root: int) -> Iterator[Cell]:
         """Yield the rows of the table whose tree has this root page, in order."""
@@ -128,43 +140,42 @@ class Image:
             return
         if self.raw[head] != _TABLE_INNER:
             raise Damage(head, last[0] + 1)
-        spans: list[tuple[int, int]] = []
+        spans: list[_Span] = []
         for start in self._pointers(base, head, 12):
             yield from self._walk_table(self._u32(start), last, depth + 1, root_page=False)
             rowid, end = self._varint(start + 4, last[0])
             if rowid != last[0]:  # an inner page names the last row below each child
                 raise Damage(start + 4, last[0])
-            spans.append((start, end))
+            spans.append((start, end, None))
         only_leaves_below = self._page_type(self._u32(head + 8)) == _TABLE_LEAF
         yield from self._walk_table(self._u32(head + 8), last, depth + 1, root_page=False)
         self._check_layout(base, head, 12, spans, strict=root_page and only_leaves_below)
 
     def _table_leaf(self, page: int, base: int, head: int, last: list[int]) -> Iterator[Cell]:
-        spans: list[tuple[int, int]] = []
+        spans: list[_Span] = []
         for start in self._pointers(base, head, 8):
             length, after = self._varint(start, last[0] + 1)
             rowid, after = self._varint(after, last[0] + 1)
             if rowid <= last[0]:
                 raise Damage(start, last[0] + 1)
             cell, end = self._cell(after, length, self.page_bytes - 35, rowid)
-            spans.append((start, end))
+            spans.append((start, end, rowid))
             last[0] = rowid
             yield cell
-        # Page 1 holds the schema, which a small page size splits; other pages of rows never lose a row.
-        self._check_layout(base, head, 8, spans, strict=page != 1 or not self.page_bytes < 4096)
+        self._check_layout(base, head, 8, spans, strict=True)
 
     def _walk_index(self, page: int, depth: int, *, strict: bool) -> Iterator[Cell]:
         base, head = self._enter(page, depth)
         inner = self.raw[head] == _INDEX_INNER
         if not inner and self.raw[head] != _INDEX_LEAF:
             raise Damage(head)
-        spans: list[tuple[int, int]] = []
+        spans: list[_Span] = []
         for start in self._pointers(base, head, 12 if inner else 8):
             if inner:
                 yield from self._walk_index(self._u32(start), depth + 1, strict=False)
             length, after = self._varint(start + 4 if inner else start, None)
             cell, end = self._cell(after, length, (self.page_bytes - 12) * 64 // 255 - 23, None)
-            spans.append((start, end))
+            spans.append((start, end, None))
             yield cell
         if inner:
             yield from self._walk_index(self._u32(head + 8), depth + 1, strict=False)
@@ -211,7 +222,7 @@ class Image:
             pieces += self._overflow(end, length - local, rowid)
             end += 4
         payload = b"".join(self.raw[first : first + size] for first, size in pieces)
-        return Cell(-1 if rowid is None else rowid, payload, tuple(pieces)), end
+        return Cell(NO_ROWID if rowid is None else rowid, payload, tuple(pieces)), end
 
     def _overflow(self, pointer: int, rest: int, rowid: int | None) -> list[tuple[int, int]]:
         pieces: list[tuple[int, int]] = []
@@ -230,14 +241,14 @@ class Image:
         return pieces
 
     def _check_layout(
-        self, base: int, head: int, header_bytes: int, spans: Sequence[tuple[int, int]], *, strict: bool
+        self, base: int, head: int, header_bytes: int, spans: Sequence[_Span], *, strict: bool
     ) -> None:
         """Check that cells do not overlap; if strict, that they fill the page's end and all else is zero."""
         content = base + (self._u16(head + 5) or 65536)
         expected = base + self.page_bytes
-        for start, end in sorted(spans, reverse=True):
+        for start, end, rowid in sorted(spans, key=lambda span: span[0], reverse=True):
             if end > expected or (strict and max(end, start + 4) != expected):
-                raise Damage(start)
+                raise Damage(start, rowid)
             expected = start
         if content > expected or (strict and content != expected):
             raise Damage(head + 5)
@@ -268,6 +279,35 @@ class Image:
 
     def _u32(self, offset: int) -> int:
         return int.from_bytes(self.raw[offset : offset + 4], "big")
+
+
+def check_record(cell: Cell) -> None:
+    """Check that a record has a form that SQLite writes, whatever its values are.
+
+    Raises:
+        Damage: its header does not fit its length.
+    """
+    payload, at, total = cell.payload, 0, 0
+    head, position = _decode_varint(payload, 0)
+    if position != 1 or not head <= len(payload):
+        raise Damage(cell.offset_of(0), cell.rowid)
+    while position < head:
+        at = position
+        serial, position = _decode_varint(payload, at)
+        if serial in (7, 10, 11):
+            raise Damage(cell.offset_of(at), cell.rowid)
+        total += (serial - 12) // 2 if serial >= 12 else (0, 1, 2, 3, 4, 6, 8, 0, 0, 0)[serial]
+    if position != head or head + total != len(payload):
+        raise Damage(cell.offset_of(at), cell.rowid)
+
+
+def _decode_varint(data: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for position in range(at, len(data)):
+        value = (value << 7) | (data[position] & 0x7F)
+        if data[position] < 0x80:
+            return value, position + 1
+    return value, len(data) + 1
 
 
 def encode_record(values: Iterable[int | str | bytes | None]) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NoReturn
 
 from tongzhou.evidence._format import SCHEMA
-from tongzhou.evidence._pages import Cell, Damage, Image, encode_record
+from tongzhou.evidence._pages import NO_ROWID, Cell, Damage, Image, check_record, encode_record
 from tongzhou.evidence.errors import EvidenceCheckError
 
 __all__ = ["ROOTS", "Row", "compare_all", "sound", "walk_all"]
@@ -31,6 +31,9 @@ _RECORDS = {
 }
 
 
+_Expected = tuple[int, bytes]  # row id and record
+
+
 def sound(check: Callable[[], None]) -> None:
     """Run a check of the file's bytes and turn damage into a sentence."""
     try:
@@ -47,36 +50,41 @@ def sound(check: Callable[[], None]) -> None:
 
 def compare_all(image: Image, connection: sqlite3.Connection) -> None:
     """Compare each stored record with the one that its values make; then check all other bytes."""
+    image.check_counters(len(SCHEMA))
     _compare_schema(image)
     for name, (types, select) in _RECORDS.items():
-        records = (_typed(types, row) for row in connection.execute(select))
-        _compare(name, image.index(ROOTS[name]) if name in _INDEXES else image.rows(ROOTS[name]), records)
+        rows = connection.execute(select)
+        cells = image.index(ROOTS[name]) if name in _INDEXES else image.rows(ROOTS[name])
+        _compare(name, cells, (_typed(types, row, number) for number, row in enumerate(rows, 1)))
     image.check_all_seen()
 
 
 def walk_all(image: Image) -> None:
     """Walk all pages without knowing what they should hold; damage to their structure is raised."""
     fresh = Image(image.raw)
-    fresh.check_header(len(SCHEMA))
+    fresh.check_header()
     _compare_schema(fresh)
     for name, root in ROOTS.items():
         cells = fresh.index(root) if name in _INDEXES else fresh.rows(root)
         _compare(name, cells, None)
     fresh.check_all_seen()
+    fresh.check_counters(len(SCHEMA))
 
 
 def _compare_schema(image: Image) -> None:
     rows = [(kind, name, table, ROOTS[name], statement) for kind, name, table, statement in SCHEMA]
-    _compare("sqlite_schema", image.rows(1), map(encode_record, rows))
+    expected = [_typed("tttit", row, number) for number, row in enumerate(rows, 1)]
+    _compare("sqlite_schema", image.rows(1), expected)
 
 
-def _compare(name: str, cells: Iterator[Cell], records: Iterable[bytes] | None) -> None:
+def _compare(name: str, cells: Iterator[Cell], records: Iterable[_Expected] | None) -> None:
     """Compare cells with records, where these are known; damage inside an entry carries its index."""
     try:
         wanted = None if records is None else iter(records)
         for cell in cells:
+            check_record(cell)
             if wanted is not None:
-                _same(cell, next(wanted, b""))
+                _same(cell, next(wanted, (0, b"")))
         if wanted is not None and next(wanted, None) is not None:
             _fail(0)  # a query shows more rows than the pages hold
     except Damage as damage:
@@ -85,8 +93,11 @@ def _compare(name: str, cells: Iterator[Cell], records: Iterable[bytes] | None) 
         raise
 
 
-def _typed(types: str, row: Row) -> bytes:
-    """Return a row's record; a text stored as a blob, or the reverse, makes a record that differs."""
+def _typed(types: str, row: Row, number: int) -> _Expected:
+    """Return row id and record of a row; a text stored as a blob makes a record that differs.
+
+    A table without a row id of its own numbers its rows from 1; the records of an index have none.
+    """
     values: list[int | str | bytes | None] = []
     for kind, value in zip(types, row, strict=True):
         if kind == "t" and isinstance(value, bytes):
@@ -95,14 +106,18 @@ def _typed(types: str, row: Row) -> bytes:
             values.append(value.encode())
         else:
             values.append(None if kind == "r" else value)
-    return encode_record(values)
+    own = row[types.index("r")] if "r" in types else number
+    return (own if isinstance(own, int) else 0), encode_record(values)
 
 
-def _same(cell: Cell, record: bytes) -> None:
+def _same(cell: Cell, expected: _Expected) -> None:
+    rowid, record = expected
+    if cell.rowid not in (rowid, NO_ROWID):
+        _fail(cell.pieces[0][0] - 1, cell.rowid)
     if cell.payload != record:
         pairs = itertools.zip_longest(cell.payload, record)
         first = next(position for position, (one, other) in enumerate(pairs) if one != other)
-        _fail(cell.offset_of(min(first, len(cell.payload) - 1)), cell.rowid)
+        _fail(cell.offset_of(first), cell.rowid)
 
 
 def _fail(offset: int, rowid: int | None = None) -> NoReturn:

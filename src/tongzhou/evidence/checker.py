@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tongzhou.evidence._format import SCHEMA, cosignature_digest
+from tongzhou.evidence._format import cosignature_digest
 from tongzhou.evidence._pages import Image
 from tongzhou.evidence._records import Row, compare_all, sound, walk_all
 from tongzhou.evidence.checkpoint import open_checkpoint
@@ -111,7 +111,7 @@ def verify_image(
     if len({one.public_key for one in witnesses.values()}) != len(witnesses):
         raise EvidenceFormatError("two witnesses have the same key, so they are one witness")
     image = Image(raw)
-    sound(lambda: image.check_header(len(SCHEMA)))
+    sound(image.check_header)
     connection = sqlite3.connect(":memory:", isolation_level=None)
     try:
         connection.text_factory = bytes  # damaged text must reach us, not fail inside the driver
@@ -119,7 +119,11 @@ def verify_image(
         connection.deserialize(raw[:18] + b"\x01\x01" + raw[20:])
         try:
             return _Check(connection, key, witnesses, quorum).run(held, image)
-        except (sqlite3.Error, OverflowError) as error:
+        except (
+            sqlite3.Error,
+            OverflowError,
+            UnicodeError,
+        ) as error:  # the driver may fail on its own messages
             sound(lambda: walk_all(image))  # names the place, if the pages themselves are damaged
             raise EvidenceCheckError("the store is damaged: {reason}", reason=str(error)) from error
     finally:

@@ -7,7 +7,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tongzhou.evidence._format import SCHEMA
 from tongzhou.evidence._pages import Cell, Image
 from tongzhou.evidence._records import ROOTS
 from tongzhou.evidence.checker import read_image
@@ -49,7 +48,7 @@ def copy_tampered(path: Path | str, target: Path | str, *, index: int | None = N
     """
     raw = bytearray(read_image(Path(path)))
     image = Image(bytes(raw))
-    image.check_header(len(SCHEMA))
+    image.check_header()
     cells = list(image.rows(ROOTS["bodies"]))
     wanted = len(cells) // 2 if index is None else index
     if not 0 <= wanted < len(cells):
@@ -59,7 +58,7 @@ def copy_tampered(path: Path | str, target: Path | str, *, index: int | None = N
     raw[offset] ^= 1
     copy = Path(target)
     try:
-        with open(copy, "xb", opener=_private) as file:  # noqa: PTH123  (Path.open takes no opener)
+        with open(copy, "xb", opener=_private) as file:
             file.write(raw)
     except FileExistsError as error:
         raise EvidenceConflictError("{file} exists already; it is not overwritten", file=str(copy)) from error
