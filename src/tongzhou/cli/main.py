@@ -18,6 +18,7 @@ import typer
 
 from tongzhou import __version__
 from tongzhou.cli import data, grant, job_run, log, model, party
+from tongzhou.cli.demo import add_demo
 from tongzhou.cli.serve import add_serve
 from tongzhou.cli.terminal import Manner, default_home, error_kind
 from tongzhou.errors import TongzhouError
@@ -48,6 +49,7 @@ app = typer.Typer(
 for _noun in (party, data, grant, job_run, model, log):
     app.add_typer(_noun.app)
 add_serve(app)
+add_demo(app)
 
 
 def _show_version(wanted: bool) -> None:

@@ -12,6 +12,7 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.status import Status
 from rich.table import Table
 
 from tongzhou.data.findings import Finding
@@ -171,6 +172,14 @@ class Terminal:
     def text(self, text: str) -> None:
         """Print text as it is, for people."""
         self.console.print(text, markup=False, soft_wrap=True)
+
+    def heading(self, template: str) -> None:
+        """Begin a part of a longer story."""
+        self.console.print(f"\n[bold cyan]{escape(self.word(template))}[/]", soft_wrap=True)
+
+    def waiting(self, template: str) -> Status:
+        """A sign of life while something takes a while; use it in a ``with`` block."""
+        return self.console.status(escape(self.word(template)))
 
     def flush(self) -> None:
         """Let a reader of a pipe see what was printed so far."""

@@ -1,0 +1,1 @@
+"""The demonstration: three institutions on one machine, real data, one joint scorecard, and proof of it."""
