@@ -54,7 +54,7 @@ def test_every_time_is_read_back(time: int, commitment: bytes) -> None:
         (("2023-11-14T22:13:20Z", "2023-11-14 22:13:20"), "the time of a leaf has the form"),
         (("2023-11-14T22:13:20Z", "2023-11-31T22:13:20Z"), "the time of a leaf has the form"),
         (("2023-11-14T22:13:20Z", "2023-11-14T22:13:2Z"), "a leaf has four lines"),
-        (("\nAAEC", "\nAAE"), "the commitment of a leaf is not Base 64"),
+        (("\nAAEC", "\nAAE"), "the field commitment is not Base 64"),
         (("job/receipt\n", "job/receipt\n\n"), "a leaf has four lines"),
         (("=\n", "="), "a leaf has four lines"),
     ],

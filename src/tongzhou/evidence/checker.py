@@ -36,7 +36,7 @@ from tongzhou.evidence.note import (
 )
 from tongzhou.evidence.proof import ProofReport, verify_proof
 
-__all__ = ["LogReport", "ProofReport", "verify_image", "verify_log", "verify_proof"]
+__all__ = ["LogReport", "ProofReport", "read_image", "verify_image", "verify_log", "verify_proof"]
 
 _TILE_HASHES = 256
 
@@ -253,7 +253,7 @@ class _Check:
                 signed = self._held(_text(note))
             except (EvidenceCheckError, EvidenceFormatError) as error:
                 raise EvidenceCheckError(
-                    "the stored checkpoint of {size} entries is wrong: {reason}", size=size, reason=str(error)
+                    "the stored checkpoint of {size} entries is wrong: {reason}", size=size, reason=error
                 ) from error
             if signed.size != size:
                 raise EvidenceCheckError(
@@ -335,7 +335,7 @@ class _Check:
                 "entry {index} ({kind}) is not of the required form: {reason}",
                 index=index,
                 kind=kind,
-                reason=str(error),
+                reason=error,
             ) from error
         if not same:
             raise EvidenceCheckError(
@@ -369,7 +369,7 @@ class _Check:
                 found.append((size, self._cosigner(texts[size], _text(line))))
             except (EvidenceCheckError, EvidenceFormatError) as error:
                 raise EvidenceCheckError(
-                    "stored cosignature {number} is wrong: {reason}", number=seq, reason=str(error)
+                    "stored cosignature {number} is wrong: {reason}", number=seq, reason=error
                 ) from error
         return found
 

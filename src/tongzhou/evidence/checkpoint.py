@@ -79,7 +79,7 @@ def parse_checkpoint_text(text: str) -> Checkpoint:
         raise EvidenceFormatError(
             "a checkpoint has three or more lines, none of them empty: origin, size, root"
         )
-    root = decode_base64(lines[2], "the root of a checkpoint")
+    root = decode_base64(lines[2], "root")
     if len(root) != HASH_BYTES:
         raise EvidenceFormatError("the root of a checkpoint has {got} bytes; it must have 32", got=len(root))
     return Checkpoint(lines[0], parse_size(lines[1]), root, tuple(lines[3:]))

@@ -69,9 +69,7 @@ def parse_leaf(text: str) -> Leaf:
         moment = datetime.strptime(lines[2], _TIME).replace(tzinfo=UTC)
     except ValueError as error:
         raise EvidenceFormatError("the time of a leaf has the form 2026-01-31T23:59:59Z") from error
-    leaf = Leaf(
-        check_kind(lines[1]), int(moment.timestamp()), decode_base64(lines[3], "the commitment of a leaf")
-    )
+    leaf = Leaf(check_kind(lines[1]), int(moment.timestamp()), decode_base64(lines[3], "commitment"))
     if leaf.text != text or len(leaf.commitment) != hashlib.sha256().digest_size:
         raise EvidenceFormatError("a leaf has four lines, the first being {version}", version=LEAF_VERSION)
     return leaf

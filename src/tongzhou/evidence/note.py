@@ -133,7 +133,7 @@ def parse_vkey(vkey: str, key_type: int = LOG_TYPE) -> VerifierKey:
     if len(parts) != 3:
         raise EvidenceFormatError("a verifier key has the form name+id+base64, got {got}", got=_short(vkey))
     name, key_id, encoded = parts
-    material = decode_base64(encoded, "the verifier key")
+    material = decode_base64(encoded, "key")
     key = _checked_key(name, material[0] if material else 0, material[1:])
     if key.type != key_type:
         raise EvidenceFormatError(
@@ -199,7 +199,7 @@ def signature_line(line: str) -> Signature:
     name, space, encoded = body.removeprefix(_DASH).rpartition(" ")
     if not body.startswith(_DASH) or not space or not _is_key_name(name):
         raise EvidenceFormatError("a signature line has the form — name base64, got {got}", got=_short(body))
-    data = decode_base64(encoded, "a signature")
+    data = decode_base64(encoded, "signature")
     if len(data) <= _KEY_ID_BYTES:
         raise EvidenceFormatError("the signature line of {name} has no signature", name=name)
     return Signature(name, data[:_KEY_ID_BYTES], data[_KEY_ID_BYTES:])
@@ -247,18 +247,20 @@ def encode_base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def decode_base64(text: str, what: str) -> bytes:
+def decode_base64(text: str, field: str) -> bytes:
     """Read standard Base 64; only the one spelling that `encode_base64` writes is taken.
 
     Raises:
-        EvidenceFormatError: naming ``what`` it should have been.
+        EvidenceFormatError: naming the field.
     """
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise EvidenceFormatError("{what} is not Base 64: {got}", what=what, got=_short(text)) from error
+        raise EvidenceFormatError(
+            "the field {field} is not Base 64: {got}", field=field, got=_short(text)
+        ) from error
     if encode_base64(data) != text:
-        raise EvidenceFormatError("{what} is not Base 64: {got}", what=what, got=_short(text))
+        raise EvidenceFormatError("the field {field} is not Base 64: {got}", field=field, got=_short(text))
     return data
 
 

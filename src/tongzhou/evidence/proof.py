@@ -100,7 +100,7 @@ def parse_proof(text: str) -> Proof:
     rest = lines[1:]
     extra = None
     if rest and rest[0].startswith("extra "):
-        extra = decode_base64(rest.pop(0).removeprefix("extra "), "the extra data of a proof")
+        extra = decode_base64(rest.pop(0).removeprefix("extra "), "extra")
     if not rest or not rest[0].startswith("index "):
         raise EvidenceFormatError("a proof file has a line that gives the index of the entry")
     index = parse_size(rest[0].removeprefix("index "))
@@ -117,7 +117,7 @@ def parse_hashes(lines: list[str]) -> tuple[bytes, ...]:
         raise EvidenceFormatError(
             "a proof has {got} hashes; at most {limit} are read", got=len(lines), limit=MAX_PROOF
         )
-    hashes = tuple(decode_base64(line, "a hash") for line in lines)
+    hashes = tuple(decode_base64(line, "hash") for line in lines)
     for one in hashes:
         if len(one) != HASH_BYTES:
             raise EvidenceFormatError("a hash has {got} bytes; it must have 32", got=len(one))
@@ -193,6 +193,6 @@ def _open_leaf(index: int, leaf: Leaf, extra: dict[str, Json]) -> tuple[str | No
         raise EvidenceFormatError(
             "the extra data of a proof holds leaf, salt, key and record, and nothing else"
         )
-    if commit(decode_base64(salt, "the salt"), build_body(key, record)) != leaf.commitment:
+    if commit(decode_base64(salt, "salt"), build_body(key, record)) != leaf.commitment:
         raise EvidenceCheckError("the disclosed record is not what entry {index} commits to", index=index)
     return key, record
