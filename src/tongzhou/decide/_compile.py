@@ -53,14 +53,7 @@ _SIGNS: dict[str, Callable[[Any, Any], bool]] = {
     "!=": operator.ne,
 }
 # 18 <= age is age >= 18
-_MIRRORED = {
-    "<": operator.gt,
-    "<=": operator.ge,
-    ">": operator.lt,
-    ">=": operator.le,
-    "=": operator.eq,
-    "!=": operator.ne,
-}
+_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
 
 
 def compile_test(node: Node, slots: Mapping[str, int]) -> Test:
@@ -109,9 +102,9 @@ class _Compiler:
     def _compare(self, node: Compare) -> Test:
         compare = _SIGNS[node.sign]
         if isinstance(node.left, Field) and isinstance(node.right, Literal):
-            return _against(self._slots[node.left.name], compare, node.right.value)
+            return _AGAINST[node.sign](self._slots[node.left.name], node.right.value)
         if isinstance(node.left, Literal) and isinstance(node.right, Field):
-            return _against(self._slots[node.right.name], _MIRRORED[node.sign], node.left.value)
+            return _AGAINST[_MIRRORED[node.sign]](self._slots[node.right.name], node.left.value)
         left, right = self._alike(node.left, node.right)
 
         def test(values: Values) -> bool | None:
@@ -202,12 +195,41 @@ def _decimal(value: Any) -> Any:
     return Decimal(repr(value)) if kind is float else value
 
 
-def _against(slot: int, compare: Callable[[Any, Any], bool], constant: Any) -> Test:
-    def test(values: Values) -> bool | None:
-        x = values[slot]
-        return None if x is None else compare(x, constant)
+# A value against a constant is what most rules are made of: the sign is written out, which saves a call.
 
-    return test
+
+def _below(slot: int, constant: Any) -> Test:
+    return lambda values: None if (x := values[slot]) is None else x < constant
+
+
+def _up_to(slot: int, constant: Any) -> Test:
+    return lambda values: None if (x := values[slot]) is None else x <= constant
+
+
+def _above(slot: int, constant: Any) -> Test:
+    return lambda values: None if (x := values[slot]) is None else x > constant
+
+
+def _from(slot: int, constant: Any) -> Test:
+    return lambda values: None if (x := values[slot]) is None else x >= constant
+
+
+def _equal(slot: int, constant: Any) -> Test:
+    return lambda values: None if (x := values[slot]) is None else x == constant
+
+
+def _unequal(slot: int, constant: Any) -> Test:
+    return lambda values: None if (x := values[slot]) is None else x != constant
+
+
+_AGAINST: dict[str, Callable[[int, Any], Test]] = {
+    "<": _below,
+    "<=": _up_to,
+    ">": _above,
+    ">=": _from,
+    "=": _equal,
+    "!=": _unequal,
+}
 
 
 def _within(slot: int, low: Any, high: Any) -> Test:

@@ -17,11 +17,39 @@ FORMAT = "tongzhou decision 1"
 
 
 @dataclass(frozen=True, slots=True)
+class Shape:
+    """A condition laid out for the tree: everything about its node but the values.
+
+    Attributes:
+        text: how the node shows it.
+        reads: name, index and type of each value that it reads.
+        test: the compiled condition.
+        parts: the conditions that ``and``, ``or`` and ``not`` join in it.
+    """
+
+    text: str
+    reads: tuple[tuple[str, int, str], ...]
+    test: Test
+    parts: "tuple[Shape, ...]"
+
+
+def shape(condition: Condition, slots: Mapping[str, int], types: Mapping[str, str]) -> Shape:
+    """Lay out a condition and its parts; `types` tells the type of each name."""
+    return Shape(
+        condition.text,
+        tuple((name, slots[name], types[name]) for name in condition.inputs),
+        condition.compile(slots),
+        tuple(shape(part, slots, types) for part in condition.parts()),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class CompiledRule:
     """A rule ready to run.
 
     Attributes:
         rule: the rule.
+        shape: its condition, laid out for the tree.
         test: true when it hits (an admission rule: when what it requires does not hold).
         grade: index in `GRADES`.
         demand: index in `OUTCOMES` of what a hit demands.
@@ -29,6 +57,7 @@ class CompiledRule:
     """
 
     rule: Rule
+    shape: Shape
     test: Test
     grade: int
     demand: int
@@ -165,9 +194,9 @@ def tree(compiled: Compiled, decision: Decision) -> TraceNode:
     ended = decision.rules is None
     rules = decision.rules if decision.rules is not None else (None,) * len(compiled.rules)
     stages = [
-        _stage(compiled, decision, "admission", rules=compiled.admission, results=decision.admission),
+        _stage(decision, "admission", rules=compiled.admission, results=decision.admission),
         _score_node(compiled, decision, ended),
-        _stage(compiled, decision, "rules", rules=compiled.rules, results=rules, skipped=ended),
+        _stage(decision, "rules", rules=compiled.rules, results=rules, skipped=ended),
         _cutoff_node(compiled, decision, ended),
     ]
     return TraceNode(
@@ -185,7 +214,6 @@ def tree(compiled: Compiled, decision: Decision) -> TraceNode:
 
 
 def _stage(
-    compiled: Compiled,
     decision: Decision,
     kind: str,
     *,
@@ -195,37 +223,39 @@ def _stage(
 ) -> TraceNode | None:
     if not rules:
         return None
-    nodes = tuple(
-        _rule_node(compiled, decision, entry, result=result, skipped=skipped)
-        for entry, result in zip(rules, results, strict=True)
-    )
+    if skipped:
+        nodes = tuple(map(_skipped_node, rules))
+    else:
+        nodes = tuple(
+            _rule_node(entry, result, decision.values) for entry, result in zip(rules, results, strict=True)
+        )
     statuses = {node.status for node in nodes}
     status = next((s for s in ("skipped", "hit", "missing") if s in statuses), "clear")
     return TraceNode(kind=kind, status=status, nodes=nodes)
 
 
-def _rule_node(
-    compiled: Compiled, decision: Decision, entry: CompiledRule, *, result: bool | None, skipped: bool
-) -> TraceNode:
+def _skipped_node(entry: CompiledRule) -> TraceNode:
     rule = entry.rule
-    if skipped:
-        return TraceNode(
-            kind="rule", status="skipped", id=rule.id, text=rule.condition.text, grade=rule.grade
-        )
-    demand = {True: entry.demand, None: entry.demand_missing}.get(result, 0)
+    return TraceNode(kind="rule", status="skipped", id=rule.id, text=rule.condition.text, grade=rule.grade)
+
+
+def _rule_node(entry: CompiledRule, result: bool | None, values: Sequence[Any]) -> TraceNode:
+    rule = entry.rule
+    inputs, missing = _read(entry.shape, values)
+    demand = entry.demand_missing if result is None else entry.demand if result else 0
     return TraceNode(
         kind="rule",
         status=_status(result),
         id=rule.id,
-        text=rule.condition.text,
+        text=entry.shape.text,
         # of an admission rule, whether what is required holds
         value=result if rule.stage == "rules" or result is None else not result,
         grade=rule.grade,
         policy=rule.missing if result is None else None,
         demands=OUTCOMES[demand] if demand else None,
-        inputs=_inputs(compiled, decision, rule.condition),
-        missing=_missing(compiled, decision.values, rule.condition),
-        nodes=_parts(compiled, decision, rule.condition),
+        inputs=inputs,
+        missing=missing,
+        nodes=_parts(entry.shape, values) if entry.shape.parts else (),
     )
 
 
@@ -233,31 +263,37 @@ def _status(result: bool | None) -> str:
     return "missing" if result is None else "hit" if result else "clear"
 
 
-def _parts(compiled: Compiled, decision: Decision, condition: Condition) -> tuple[TraceNode, ...]:
+def _parts(whole: Shape, values: Sequence[Any]) -> tuple[TraceNode, ...]:
     """The tests that and, or, not join: evaluated again, which is cheap and cannot differ."""
     nodes = []
-    for part in condition.parts():
-        value = part.compile(compiled.slots)(decision.values)
+    for part in whole.parts:
+        value = part.test(values)
+        inputs, missing = _read(part, values)
         nodes.append(
             TraceNode(
                 kind="test",
                 status=_status(value),
                 text=part.text,
                 value=value,
-                inputs=_inputs(compiled, decision, part),
-                missing=_missing(compiled, decision.values, part),
-                nodes=_parts(compiled, decision, part),
+                inputs=inputs,
+                missing=missing,
+                nodes=_parts(part, values) if part.parts else (),
             )
         )
     return tuple(nodes)
 
 
-def _inputs(compiled: Compiled, decision: Decision, condition: Condition) -> dict[str, Any]:
-    types = {item.name: item.type for item in compiled.strategy.inputs}
-    values = {name: decision.values[compiled.slots[name]] for name in condition.inputs}
-    return {
-        name: shown(value, types.get(name, "number")) for name, value in values.items() if value is not None
-    }
+def _read(whole: Shape, values: Sequence[Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The values that a condition read, and the names of those that were missing."""
+    inputs = {}
+    missing: tuple[str, ...] = ()
+    for name, slot, kind in whole.reads:
+        value = values[slot]
+        if value is None:
+            missing = (*missing, name)
+        else:
+            inputs[name] = value if kind == "number" and type(value) is int else shown(value, kind)
+    return inputs, missing
 
 
 def _score_node(compiled: Compiled, decision: Decision, ended: bool) -> TraceNode | None:

@@ -71,18 +71,37 @@ def intake(inputs: tuple[Input, ...], *, refuse_extra: bool) -> Callable[[Mappin
         A function of an application: the list of its values. It raises `DataError` for a wrong type, a value
         out of its range, a required value that is missing, or an unknown name.
     """
-    readers = [(item.name, _CONVERTERS[item.type](item)) for item in inputs]
+    # A number in its range, by far the most common value, is taken without a call; for other types the range
+    # is empty, so that they always go through their converter.
+    readers = [
+        (
+            item.name,
+            item.minimum if item.type == "number" else math.inf,
+            item.maximum,
+            _CONVERTERS[item.type](item),
+        )
+        for item in inputs
+    ]
     required = [(index, item.name) for index, item in enumerate(inputs) if item.missing == "refuse"]
     known = frozenset(item.name for item in inputs)
 
     def read(application: Mapping[str, Any]) -> list[Any]:
         get = application.get
-        values = [None if (x := get(name)) is None else convert(x) for name, convert in readers]
+        values: list[Any] = []
+        add = values.append
+        for name, low, high, convert in readers:
+            x: Any = get(name)
+            kind = type(x)
+            if (kind is int or kind is float) and low <= x <= high:
+                add(x)
+            else:
+                add(None if x is None else convert(x))
         for index, name in required:
             if values[index] is None:
                 raise DataError("the input {name} is required and missing", name=name)
-        # fewer keys than inputs cannot tell that all are known, so the count alone never skips this check
-        if refuse_extra and not known.issuperset(application):
+        # as many keys as values that were found: then every key is known, and there is nothing to look up
+        found = len(values) - values.count(None)
+        if refuse_extra and found != len(application) and not known.issuperset(application):
             raise _unknown(application, known)
         return values
 

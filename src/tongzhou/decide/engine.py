@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tongzhou.decide._compile import Test
-from tongzhou.decide._explain import Compiled, CompiledRule, reasons, record, tree
+from tongzhou.decide._explain import Compiled, CompiledRule, reasons, record, shape, tree
 from tongzhou.decide._inputs import intake
 from tongzhou.decide._syntax import Not
 from tongzhou.decide.decision import Decision, Reason, TraceNode
@@ -141,12 +141,14 @@ def _compiled(rule: Rule, strategy: Strategy, slots: Mapping[str, int]) -> Compi
     if rule.stage == "admission":
         # what must hold is written; a hit is that it does not
         condition = Condition(condition.text, Not(condition.node), condition.inputs)
+    types = {SCORE: "number"} | {item.name: item.type for item in strategy.inputs}
     demand = OUTCOMES.index(strategy.grades[rule.grade])
     if rule.stage == "admission":
         demand = _DECLINE
     on_missing = {"skip": _APPROVE, "review": _REVIEW, "hit": demand}[rule.missing]
     return CompiledRule(
         rule=rule,
+        shape=shape(rule.condition, slots, types),
         test=condition.compile(slots),
         grade=GRADES.index(rule.grade),
         demand=demand,
