@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tongzhou.errors import ProtocolError
 from tongzhou.secure.party import OWNERS, Party, Role, other_owner
 from tongzhou.secure.prg import SEED_BYTES, Stream, new_seed
 from tongzhou.secure.ring import Words, matrix_times_rows, rows_times_matrix
@@ -75,7 +76,14 @@ class AidedEngine:
             return
         for role in OWNERS:
             seed, _ = party.link(role).recv("aided.seed", bytes)
-            self._streams[role] = Stream(seed[:SEED_BYTES])
+            if len(seed) != SEED_BYTES:
+                raise ProtocolError(
+                    "{peer} sent a seed of {got} bytes; {size} are due",
+                    peer=party.link(role).peer,
+                    got=len(seed),
+                    size=SEED_BYTES,
+                )
+            self._streams[role] = Stream(seed)
 
     @property
     def is_owner(self) -> bool:

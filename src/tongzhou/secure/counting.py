@@ -27,7 +27,7 @@ from tongzhou.secure.aided import AidedEngine
 from tongzhou.secure.party import Role
 from tongzhou.wire.messages import ArraySpec
 
-__all__ = ["BinCounts", "CountOpening", "count_events"]
+__all__ = ["BinCounts", "CountOpening", "count_events", "refuse_small"]
 
 CountOpening = Literal["provider", "both"]
 Counts = NDArray[np.int64]
@@ -75,7 +75,7 @@ def count_events(
     """
     totals = _share_totals(engine, rows, bins, codes)
     for variable, counts in enumerate(totals):
-        _refuse_small(variable, counts, minimum_rows)
+        refuse_small(variable, counts, minimum_rows)
     sums = [
         _permuted_sums(
             engine, rows, totals[place] if totals else None, codes[place] if codes else None, label
@@ -180,7 +180,8 @@ def _segment_sums(values: NDArray[np.uint32], totals: Counts) -> NDArray[np.uint
     return sums
 
 
-def _refuse_small(variable: int, totals: Counts, minimum_rows: int) -> None:
+def refuse_small(variable: int, totals: Counts, minimum_rows: int) -> None:
+    """Refuse a variable (by its place, from 0) of which some bin is not empty but below the minimum."""
     small = totals[(totals > 0) & (totals < minimum_rows)]
     if len(small):
         raise DataError(

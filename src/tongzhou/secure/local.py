@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tongzhou.errors import DataError
-from tongzhou.secure.counting import BinCounts, CountOpening
+from tongzhou.secure.counting import BinCounts, CountOpening, refuse_small
 from tongzhou.secure.logistic import LogisticSettings, OwnerBlock, OwnerFit
 from tongzhou.secure.matching import MatchSettings, Places
 from tongzhou.secure.ring import Reals
@@ -53,12 +53,14 @@ def count_events_clear(
     codes: Sequence[NDArray[np.int16]],
     label: NDArray[np.int8],
     *,
+    minimum_rows: int = 1,
     receivers: CountOpening = "provider",
 ) -> tuple[list[BinCounts], list[BinCounts]]:
     """Rows and events of each bin, as the asker and as the provider see them."""
     asker, provider = [], []
-    for size, code in zip(bins, codes, strict=True):
+    for variable, (size, code) in enumerate(zip(bins, codes, strict=True)):
         totals = np.bincount(code, minlength=size).astype(np.int64)
+        refuse_small(variable, totals, minimum_rows)
         events = np.bincount(code[label == 1], minlength=size).astype(np.int64)
         provider.append(BinCounts(totals, events))
         asker.append(BinCounts(totals, events if receivers == "both" else None))

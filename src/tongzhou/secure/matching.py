@@ -24,6 +24,7 @@ __all__ = ["MatchSettings", "match_aided", "match_dh"]
 
 _POINT_BYTES = 32
 _TAG_BYTES = 16
+_KEY_BYTES = 32
 _MAX_IDENTIFIERS = 4_000_000
 _DOMAIN = b"tongzhou/match/v1/"
 
@@ -49,7 +50,9 @@ def match_dh(party: Party, settings: MatchSettings, identifiers: Sequence[str], 
     Statement
         Parties: asker and provider; nobody else.
         Who learns what: both learn the size of the other's list and which of their own identifiers are
-        common. Of the others they learn random-looking points only.
+        common. Of the others they learn random-looking points only. The asker compares, so it sees the
+        number of matches, and which of its own identifiers they are, before the minimum is applied; below
+        the minimum the provider learns only that it was not reached.
         Assumption: semi-honest; decisional Diffie–Hellman in the prime-order group of Curve25519; SHA-512 as
         a random oracle. Identifiers are mapped to the group by two Elligator maps and an addition
         (libsodium), as in RFC 9380's hash_to_curve, so that no point lies on the twist; points are then
@@ -104,12 +107,19 @@ def match_aided(party: Party, settings: MatchSettings, identifiers: Sequence[str
         return None
     _check_own(identifiers)
     if party.role == "asker":
-        key = secrets.token_bytes(32)
+        key = secrets.token_bytes(_KEY_BYTES)
         party.peer.send("match.key", key)
     else:
         key, _ = party.peer.recv("match.key", bytes)
+        if len(key) != _KEY_BYTES:
+            raise ProtocolError(
+                "{peer} sent a seed of {got} bytes; {size} are due",
+                peer=party.peer.peer,
+                got=len(key),
+                size=_KEY_BYTES,
+            )
     order = _shuffle(len(identifiers))
-    prefix = _DOMAIN + settings.context.encode() + b"/"
+    prefix = _prefix(settings.context)
     tags = [hmac.digest(key, prefix + identifiers[place].encode(), "sha256")[:_TAG_BYTES] for place in order]
     helper = party.link("helper")
     helper.send("match.tags", None, [_pack(tags, _TAG_BYTES)])
@@ -209,9 +219,15 @@ def _shuffle(size: int) -> Places:
     return Stream(new_seed()).permutation(size).astype(np.int64)
 
 
+def _prefix(context: str) -> bytes:
+    """Domain and context, with a length, so that no context runs into an identifier."""
+    encoded = context.encode()
+    return _DOMAIN + len(encoded).to_bytes(4, "big") + encoded
+
+
 def _to_point(context: str, identifier: str) -> bytes:
     """Hash to the prime-order group, as an X25519 u-coordinate."""
-    digest = hashlib.sha512(_DOMAIN + context.encode() + b"/" + identifier.encode()).digest()
+    digest = hashlib.sha512(_prefix(context) + identifier.encode()).digest()
     left = sodium.crypto_core_ed25519_from_uniform(digest[:_POINT_BYTES])
     right = sodium.crypto_core_ed25519_from_uniform(digest[_POINT_BYTES:])
     point = sodium.crypto_core_ed25519_add(left, right)

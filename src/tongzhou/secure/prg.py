@@ -35,10 +35,11 @@ class Stream:
 
     Args:
         seed: 32 bytes, used once: two streams of one seed are equal.
+        start: first counter block, 16 bytes.
     """
 
-    def __init__(self, seed: bytes) -> None:
-        self._encryptor = Cipher(AES(seed), CTR(bytes(_BLOCK_BYTES))).encryptor()
+    def __init__(self, seed: bytes, *, start: bytes = bytes(_BLOCK_BYTES)) -> None:
+        self._encryptor = Cipher(AES(seed), CTR(start)).encryptor()
 
     def __repr__(self) -> str:
         return "Stream(seed=********)"

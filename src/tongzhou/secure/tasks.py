@@ -162,7 +162,13 @@ class CountTask:
     def clear(self, asker: CountInput, provider: CountInput) -> tuple[list[BinCounts], list[BinCounts]]:
         """The same counts in one process."""
         label = cast("NDArray[np.int8]", asker.label)
-        return count_events_clear(self.bins, provider.codes or (), label, receivers=self.receivers)
+        return count_events_clear(
+            self.bins,
+            provider.codes or (),
+            label,
+            minimum_rows=self.minimum_rows,
+            receivers=self.receivers,
+        )
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ _COLLINEAR = 1e-9
 
 def row_bits(rows: int) -> int:
     """L with ``2^L ≥ rows``: sums over rows are divided by 2^L, a shift."""
-    return max(1, int(rows - 1).bit_length())
+    return max(1, (rows - 1).bit_length())
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ class Whitened:
     @property
     def columns(self) -> int:
         """Variables in the block, the intercept included."""
-        return self.words.shape[0]
+        columns: int = self.words.shape[0]
+        return columns
 
     def without_rows(self) -> "Whitened":
         """The transformation alone, to keep after training."""
