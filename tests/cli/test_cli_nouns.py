@@ -325,7 +325,11 @@ def test_runs_are_shown(bank) -> None:
         plan = parse_plan(PLAN, "plan.toml")
         home.store.start_run("run-1", plan, role="asker", now=utc_now())
         home.store.save_step(
-            "run-1", "match", state=b"secret", summary={"wall_s": 1.5, "bytes": 2000}, now=utc_now()
+            "run-1",
+            "match",
+            state=b"secret",
+            summary={"cost": {"wall_us": 1_500_000, "bytes_sent": 2000}},
+            now=utc_now(),
         )
         home.store.finish_run("run-1", "failed", reason="cardnet left during match", now=utc_now())
     shown = bank.ok("job", "show", "run-1")

@@ -17,6 +17,7 @@ from babel.messages.pofile import read_po
 from tongzhou import errors
 from tongzhou.data.findings import Severity
 from tongzhou.evidence import errors as evidence_errors
+from tongzhou.node.job_messages import STEPS
 from tongzhou.node.store import RunState
 
 LOCALE = house_code.SOURCE / "locale" / "zh" / "LC_MESSAGES"
@@ -28,7 +29,7 @@ KINDS = {
     if issubclass(kind, Exception)
 }
 # Methods and functions of the terminal whose first argument is a word or a template for people.
-SPEAKERS = {"say", "word"}
+SPEAKERS = {"say", "word", "heading", "waiting"}
 
 
 def translations(room: str = "*") -> dict[str, str]:
@@ -89,7 +90,8 @@ def test_every_state_that_the_terminal_names_is_translated() -> None:
     """Words that reach the terminal in a variable: states, roles, severities."""
     grants = {"revoked", "pending", "expired", "used up", "valid"}
     roles = {"asker", "provider", "helper"}
-    wanted = grants | roles | set(get_args(RunState)) | set(get_args(Severity))
+    steps = {f"step {step}" for step in STEPS}
+    wanted = grants | roles | steps | set(get_args(RunState)) | set(get_args(Severity))
     assert wanted - set(translations("cli")) == set()
 
 

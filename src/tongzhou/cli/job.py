@@ -107,8 +107,7 @@ def _plain(run: RunRecord) -> dict[str, object]:
 
 
 def _step_row(step: StepRecord) -> list[object]:
-    return [
-        step.step,
-        *(step.summary.get(key) for key in ("wall_s", "cpu_s", "bytes", "rounds")),
-        step.finished,
-    ]
+    """A party's own cost of a step."""
+    cost = step.summary.get("cost", {})
+    seconds = [cost[key] / 1e6 if key in cost else None for key in ("wall_us", "cpu_us")]
+    return [step.step, *seconds, cost.get("bytes_sent"), cost.get("rounds"), step.finished]
