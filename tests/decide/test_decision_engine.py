@@ -198,6 +198,27 @@ def test_reasons_come_with_a_given_score_and_are_limited() -> None:
     ]
 
 
+def test_a_card_beside_a_given_score_lends_its_words() -> None:
+    bins = Bins("tenure", edges=(2.0,))
+    card = build_scorecard(
+        "c", [CardInput(bins, (0.1, -0.1, 0.0), 1.0, meaning={"en": "Tenure", "zh": "司龄"})], 0.0
+    )
+    strategy = example_strategy().revise(version="2", card=card)
+    decision = compile_strategy(strategy).decide(
+        {
+            "age": 30,
+            "limit": 9,
+            "education": 1,
+            "score": 600,
+            "score_reasons": ["tenure", "repay_1", "x", "y"],
+        }
+    )
+    assert decision.score == 600
+    assert [reason.zh for reason in decision.reasons] == [
+        "司龄", "2005 年 9 月还款状态", "评分原因：x。", "评分原因：y。"
+    ]  # fmt: skip
+
+
 CARD = build_scorecard(
     "card",
     [

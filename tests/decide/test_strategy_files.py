@@ -124,7 +124,7 @@ HEAD_ERRORS = [
         "line 9, column 15: review_from must be a number, got a text",
     ),
     (HEAD + SCORE + CUTOFF.replace("560", "2026-01-31"), "review_from must be a number, got date"),
-    (HEAD + SCORE + 'card = "card.json"\n' + CUTOFF, 'a card is read only when source = "card"'),
+    (HEAD + SCORE + 'card = "card.json"\n' + CUTOFF, "line 7, column 8: there is no file card.json"),
     (HEAD + "name = 3\n", "line 5, column 9: not valid TOML: Cannot overwrite a value"),
     (HEAD + "x = [1,\n", "not valid TOML: "),
     (HEAD + "x = " + "[" * 60, "brackets are nested deeper than 50 levels"),
@@ -361,8 +361,21 @@ def test_revision_of_the_card() -> None:
     strategy = load(card_files())
     other = msgspec.structs.replace(strategy.score.card, version="2")
     assert strategy.revise(version="2", card=other).score.card == other
-    with pytest.raises(PlanError, match=r"^the strategy reads no card: write source = \"card\""):
-        example_strategy().revise(version="2", card=other)
+
+
+def test_a_revision_may_lay_a_card_beside_a_given_score() -> None:
+    card = load(card_files()).score.card
+    revised = example_strategy().revise(version="2", card=card, approve_from=550)
+    assert revised.score.card == card
+    assert revised.score.computing is None
+    assert '[score]\ncard = "card.json"\nsource' in revised.files["strategy.toml"].decode()
+    assert revised.revise(version="3", card=card).files["card.json"] == CARD
+    head = 'score = { source = "input" }\ncutoff.approve_from = 1\ncutoff.review_from = 1\n'
+    for files in (strategy_files(AGE, head=head), strategy_files(AGE)):
+        with pytest.raises(
+            PlanError, match=r"^strategy\.toml has no section \[score\] that could name a card$"
+        ):
+            load(files).revise(version="2", card=card)
 
 
 def test_revision_that_cannot_be() -> None:

@@ -160,8 +160,9 @@ def _cutoff_reason(compiled: Compiled, decision: Decision) -> list[Reason]:
 
 def _score_reasons(compiled: Compiled, decision: Decision) -> list[Reason]:
     strategy, limit = compiled.strategy, compiled.strategy.score.reasons
-    if strategy.score.card is not None:
-        given = strategy.score.card.reasons(_card_values(compiled, decision), limit)
+    card = strategy.score.computing
+    if card is not None:
+        given = card.reasons(_card_values(compiled, decision), limit)
         return [Reason(item.variable, item.en, item.zh) for item in given]
     if strategy.score.source != "input":
         return []
@@ -170,7 +171,7 @@ def _score_reasons(compiled: Compiled, decision: Decision) -> list[Reason]:
 
 
 def _card_values(compiled: Compiled, decision: Decision) -> dict[str, float | None]:
-    card = compiled.strategy.score.card
+    card = compiled.strategy.score.computing
     names = card.inputs if card is not None else []
     return {name: decision.values[compiled.slots[name]] for name in names}
 
@@ -179,6 +180,10 @@ def _coded(strategy: Strategy, code: str) -> Reason:
     words = strategy.words.get(code)
     if words is not None:
         return Reason(code, words.en, words.zh)
+    card = strategy.score.card
+    meaning = next((v.meaning for v in card.variables if v.name == code), {}) if card is not None else {}
+    if meaning:
+        return Reason(code, meaning.get("en") or code, meaning.get("zh") or code)
     return _said(code, "A reason of the score: {code}.", en={"code": code}, zh={"code": code})
 
 
@@ -303,7 +308,7 @@ def _score_node(compiled: Compiled, decision: Decision, ended: bool) -> TraceNod
     if ended:
         return TraceNode(kind="score", status="skipped", text=source)
     status = "missing" if decision.score is None else "clear"
-    card = compiled.strategy.score.card
+    card = compiled.strategy.score.computing
     nodes: tuple[TraceNode, ...] = ()
     if card is not None:
         values = _card_values(compiled, decision)

@@ -222,11 +222,8 @@ def _score(top: Section, files: Mapping[str, bytes]) -> tuple[ScoreSource, Cutof
             raise top.error("cutoff", "cut-offs need a section score that says where the score comes from")
         return ScoreSource(), None
     source = section.choose("source", ("input", "card"))
-    card = None
-    if source == "card":
-        card = _card(section, files)
-    elif section.has("card"):
-        raise section.error("card", 'a card is read only when source = "card"')
+    # beside a given score a card is optional: it lends its words to the reasons
+    card = _card(section, files) if source == "card" or section.has("card") else None
     reasons = section.take_or("reasons", int, 4)
     if not 0 <= reasons <= MAX_REASONS:
         raise section.error(
@@ -271,8 +268,8 @@ def _card(section: Section, files: Mapping[str, bytes]) -> scorecard.Scorecard:
 
 def _implied(score: ScoreSource, inputs: tuple[Input, ...]) -> tuple[Input, ...]:
     """Inputs that nobody declares: the score and its reasons when they are given; the card's are checked."""
-    if score.card is not None:
-        _card_inputs(score.card, inputs)
+    if score.computing is not None:
+        _card_inputs(score.computing, inputs)
     if score.source != "input":
         return ()
     return (
@@ -371,13 +368,22 @@ def revise_files(
             raise PlanError("strategy.toml has no {key} that could be changed", key=".".join(map(str, path)))
         start, end = document.spans[path]
         text = text[:start] + _written(value) + text[end:]
-    revised = dict(files) | {"strategy.toml": text.encode()}
+    revised = dict(files)
     if card is not None:
-        name = _card_file(root(document))
-        if name is None:
-            raise PlanError('the strategy reads no card: write source = "card" and card in the section score')
+        written = _card_file(root(document))
+        name = written or "card.json"
         revised[name] = scorecard.to_json(card).encode()
-    return revised
+        text = text if written else _with_card(text, name)
+    return revised | {"strategy.toml": text.encode()}
+
+
+def _with_card(text: str, name: str) -> str:
+    """Name a card right below the header of the section score."""
+    document = read_toml(text.encode(), "strategy.toml")
+    start, end = document.spans.get(("score",), (0, 0))
+    if not text.startswith("[", start) or end == 0:
+        raise PlanError("strategy.toml has no section [score] that could name a card")
+    return f"{text[:end]}\ncard = {_written(name)}{text[end:]}"
 
 
 def _written(value: str | float) -> str:

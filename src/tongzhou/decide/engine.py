@@ -172,7 +172,7 @@ def _worst(
 
 def _score_adder(strategy: Strategy, slots: Mapping[str, int]) -> Callable[[list[Any]], None]:
     """Puts the score at the end of the values, from the card or from the input of that name."""
-    card = strategy.score.card
+    card = strategy.score.computing
     if card is not None:
         read = [(name, slots[name]) for name in card.inputs]
         points = card.score

@@ -68,7 +68,7 @@ class ScoreSource:
 
     Attributes:
         source: ``none``, ``input`` (given with the application, with reason codes) or ``card``.
-        card: the scorecard, when it is the source.
+        card: the scorecard: the source itself, or kept beside a given score for its words and its digest.
         reasons: how many reasons of the score a decision carries.
         missing: what happens without a score: ``review``, ``decline`` or ``skip``.
     """
@@ -77,6 +77,11 @@ class ScoreSource:
     card: Scorecard | None = None
     reasons: int = 4
     missing: str = "review"
+
+    @property
+    def computing(self) -> Scorecard | None:
+        """The card that computes the score, when one does."""
+        return self.card if self.source == "card" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +166,7 @@ class Strategy:
             version: the new version; it must differ.
             approve_from: new cut-off, in points.
             review_from: new lower end of the review band, in points.
-            card: a new scorecard for the file that ``[score] card`` names.
+            card: a new scorecard for the file that ``[score] card`` names; ``card.json`` when it names none.
 
         Raises:
             PlanError: the same version, or a change that the files have no place for.
