@@ -93,7 +93,7 @@ def test_swapping_in_the_joint_card_lowers_the_bad_rate(cards, clients, held_out
 
 
 def test_information_values_are_the_published_ones(clients):
-    """Three other libraries report 0.869 to 0.874 for the repayment status and 0.168 to 0.181 for the limit."""
+    """Other libraries report 0.869 to 0.874 for the repayment status and 0.168 to 0.181 for the limit."""
     columns, y = clients
     assert binned("repay_1", columns["repay_1"], y).iv == pytest.approx(0.87, abs=0.03)
     assert binned("limit", columns["limit"], y).iv == pytest.approx(0.175, abs=0.02)

@@ -185,6 +185,18 @@ class TestRefusals:
             card.score({"v": "x"})
         assert card.score({"v": math.inf}) == card.score({"v": -math.inf})
 
+    def test_mapping_that_contradicts_itself(self):
+        class Fickle(dict):
+            """Denies a key once and has it afterwards."""
+
+            def __getitem__(self, key):
+                if self.pop("deny", None):
+                    raise KeyError(key)
+                return super().__getitem__(key)
+
+        with pytest.raises(DataError, match="card clients cannot score these values"):
+            CARD.score(Fickle(deny=True, limit=1.0, repay_1=None))
+
     def test_columns(self):
         with pytest.raises(DataError, match="card clients needs repay_1, which was not given"):
             CARD.score_table({"limit": np.zeros(2)})

@@ -16,9 +16,9 @@ from ._types import Floats, float_vector, same_length
 
 __all__ = ["Bins"]
 
-# Up to this many cut points, counting the cut points below each value beats a binary search: comparing a block
-# that stays in the cache costs 0.3 ns for each cut point, a search with its mispredicted steps 30 ns a value.
-# The count is kept in int8, so this may never exceed 127.
+# Up to this many cut points, counting the cut points below each value beats a binary search: comparing a
+# block that stays in the cache costs 0.3 ns for each cut point, a search with its mispredicted steps 30 ns a
+# value. The count is kept in int8, so this may never exceed 127.
 _COUNTING_EDGES_MAX = 64
 _BLOCK_ROWS = 8192
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import ceil, floor, log10
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from tongzhou.errors import DataError
 
@@ -13,8 +13,12 @@ from ._types import Floats, float_vector
 
 __all__ = ["FINE_BINS_MAX", "fine_bins"]
 
+Positions = NDArray[np.intp]
+
 # Merging costs the cube of the number of fine bins; 256 take about a second, 32 about two milliseconds.
 FINE_BINS_MAX = 256
+# A cut may move by this share of a bin, either way, to reach a rounder number.
+_SLACK = 1 / 8
 _DECIMAL_STEPS_MAX = 20
 # Outside this range powers of ten overflow or lose digits; cut points there are taken as they are.
 _MAGNITUDE_MIN, _MAGNITUDE_MAX = 1e-250, 1e250
@@ -23,9 +27,9 @@ _MAGNITUDE_MIN, _MAGNITUDE_MAX = 1e-250, 1e250
 def fine_bins(variable: str, values: ArrayLike, *, limit: int = 32, specials: Sequence[float] = ()) -> Bins:
     """Cut a column into at most ``limit`` numeric bins of nearly equal size.
 
-    Equal values always share a bin, and a value that fills a bin alone gets one. Cut points are the
-    roundest numbers between two neighbouring values, which reads well and shows no record's exact value
-    more often than it must. The same values in any order give the same bins.
+    Equal values always share a bin, and a value that fills two bins gets one alone. Each cut is the roundest
+    number that leaves the sizes within a quarter of equal, which reads well and seldom shows the value of a
+    record. The same values in any order give the same bins.
 
     Args:
         variable: column name.
@@ -46,23 +50,46 @@ def fine_bins(variable: str, values: ArrayLike, *, limit: int = 32, specials: Se
     for special in specials:
         kept = kept[kept != special]
     kept.sort()
-    pairs = _distinct_pairs(kept, limit) if kept.size else []
-    edges = tuple(_round_cut(low, high) for low, high in pairs)
+    edges = tuple(_cuts(kept, limit)) if kept.size else ()
     return Bins(variable=variable, edges=edges, specials=tuple(float(value) for value in specials))
 
 
-def _distinct_pairs(ordered: Floats, limit: int) -> list[tuple[float, float]]:
-    """Return the neighbouring values (last of a bin, first of the next) between which to cut."""
+def _cuts(ordered: Floats, limit: int) -> list[float]:
+    """Return ascending cut points. A cut with p rows below it lies in [ordered[p-1], ordered[p])."""
     changes = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
-    if changes.size >= limit:
-        targets = ordered.size * np.arange(1, limit) / limit
-        # Each wished-for position lies inside a run of equal values; cut at the nearer end of that run,
-        # so that a value holding half of the rows is separated on both sides.
-        after = np.clip(np.searchsorted(changes, targets), 1, changes.size - 1)
-        before = after - 1
-        nearer_before = targets - changes[before] <= changes[after] - targets
-        changes = np.unique(np.where(nearer_before, changes[before], changes[after]))
-    return [(float(ordered[at - 1]), float(ordered[at])) for at in changes]
+    if changes.size < limit:
+        return [_round_cut(float(ordered[at - 1]), float(ordered[at])) for at in changes]
+    share = ordered.size / limit
+    slack = int(share * _SLACK)
+    walls = _walls(changes, ordered.size, share)
+    cuts: dict[int, float] = {}
+    for target in (share * np.arange(1, limit)).tolist():
+        low, high = max(round(target) - slack, 1), min(round(target) + slack, ordered.size - 1)
+        wall = _nearest(walls, target)
+        if wall is not None and abs(wall - target) <= slack + 1:
+            low = high = wall
+        elif ordered[low - 1] == ordered[high]:
+            # Inside a run of equal values: cut at its nearer end.
+            low = high = _nearest(changes, target) or low
+        cut = _round_cut(float(ordered[low - 1]), float(ordered[high]))
+        cuts.setdefault(int(np.searchsorted(ordered, cut, side="right")), cut)
+    return [cuts[position] for position in sorted(cuts)]
+
+
+def _walls(changes: Positions, rows: int, share: float) -> Positions:
+    """Return both ends of each run of equal values that fills a bin; cuts near them go exactly there."""
+    ends = np.concatenate(([0], changes, [rows]))
+    full = np.flatnonzero(np.diff(ends) >= share)
+    walls = np.unique(np.concatenate((ends[full], ends[full + 1])))
+    return walls[(walls > 0) & (walls < rows)]
+
+
+def _nearest(positions: Positions, target: float) -> int | None:
+    if not positions.size:
+        return None
+    after = min(int(np.searchsorted(positions, target)), positions.size - 1)
+    near = positions[max(after - 1, 0) : after + 1]
+    return int(near[np.argmin(np.abs(near - target))])
 
 
 def _round_cut(low: float, high: float) -> float:
