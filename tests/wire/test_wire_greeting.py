@@ -17,6 +17,7 @@ from tongzhou.parties.trust import TrustStore
 from tongzhou.wire import hello, tls
 from tongzhou.wire.hello import Hello
 from tongzhou.wire.memory import memory_sessions
+from tongzhou.wire.messages import Traffic
 from tongzhou.wire.tls import Listener
 
 
@@ -48,6 +49,23 @@ def test_the_called_party_learns_purpose_and_run(town):
 def test_tls_1_3_only(link_pair):
     for link in link_pair():
         assert link._connection.version() == "TLSv1.3"
+
+
+def test_packets_leave_at_once_and_no_tls_session_outlives_the_call(link_pair):
+    calling, called = link_pair()
+    for link in (calling, called):
+        assert link._connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    called.send("step")
+    calling.recv("step")
+    assert not calling._connection.session.has_ticket
+
+
+def test_the_greeting_is_not_counted(link_pair):
+    calling, called = link_pair()
+    assert calling.traffic == called.traffic == Traffic()
+    called.send("step")
+    calling.recv("step")
+    assert (calling.traffic.rounds, calling.traffic.messages_received) == (0, 1)
 
 
 def test_nobody_listens(town):

@@ -15,6 +15,7 @@ import pytest
 
 from tongzhou.errors import GrantError, PeerError, ProtocolError
 from tongzhou.wire import stream
+from tongzhou.wire.frames import Kind, encode_frame
 from tongzhou.wire.messages import ArraySpec
 from tongzhou.wire.session import closing, interrupt, join_links, total_traffic
 
@@ -131,8 +132,6 @@ def test_dripping_is_a_sentence_after_the_timeout(link_pair, monkeypatch):
 
 
 def stream_of_one_frame(size):
-    from tongzhou.wire.frames import Kind, encode_frame
-
     return encode_frame(Kind.MESSAGE, 1, "step", arrays=[np.zeros(size)])
 
 
@@ -211,6 +210,37 @@ def test_one_partys_stop_ends_a_wait_for_another(link_pair):
         with_helper.recv("seeds")
 
 
+def test_bytes_held_in_the_tls_layer_are_not_overlooked(link_pair):
+    """Poll cannot see them: a sender may put the end of one frame and a whole other into one record."""
+    with_cardnet, cardnet = link_pair("bank", "cardnet")
+    with_helper, _ = link_pair("bank", "helper")
+    join_links("bank", [with_cardnet, with_helper])
+    message = encode_frame(Kind.MESSAGE, 1, "step", arrays=[np.zeros(5_000)])
+    farewell = encode_frame(Kind.FAILURE, 2, "", value="the run was stopped")
+    data = memoryview(b"".join([*message, *farewell]))
+    while data:
+        data = data[cardnet._connection.send(data) :]
+    with pytest.raises(PeerError, match=r"^cardnet stopped: the run was stopped$"):
+        with_helper.recv("seeds")
+
+
+def test_a_parting_word_arrives_though_neither_side_had_read_all(link_pair):
+    """Closing at once would reset the connection and drop what the system still holds for the peer."""
+    bank, cardnet = link_pair()
+    cardnet.send("unwanted", arrays=[np.zeros(4_000)])
+    bank.send("wanted", arrays=[np.zeros(MIB // 8)])
+    with ThreadPoolExecutor(1) as pool:
+        parting = pool.submit(bank.send_error, "the grant expired")
+        time.sleep(0.2)
+        cardnet.send("late", arrays=[np.zeros(4_000)])
+        time.sleep(0.05)
+        cardnet.recv("wanted", arrays=[ArraySpec("<f8", (MIB // 8,))])
+        with pytest.raises(PeerError, match=r"^bank stopped: the grant expired$"):
+            cardnet.recv("more")
+        cardnet.close()
+        parting.result(5)
+
+
 def test_another_thread_can_interrupt_a_session_and_peers_learn_why(link_pair):
     bank, cardnet = link_pair()
     session = join_links("cardnet", [cardnet])
@@ -232,7 +262,8 @@ def test_another_thread_can_interrupt_a_session_and_peers_learn_why(link_pair):
 
 def test_a_parting_word_after_half_a_message_is_still_readable(link_pair):
     bank, cardnet = link_pair(timeout_s=2)
-    session = join_links("bank", [bank])
+    with_helper, helper = link_pair("bank", "helper")
+    session = join_links("bank", [bank, with_helper])
     timer = threading.Timer(0.1, interrupt, [session, GrantError("the operator stopped the run")])
     timer.start()
 
@@ -251,6 +282,8 @@ def test_a_parting_word_after_half_a_message_is_still_readable(link_pair):
             run()
         with pytest.raises(PeerError, match=r"^bank stopped: the operator stopped the run$"):
             heard.result(10)
+    with pytest.raises(PeerError, match=r"^bank stopped: the operator stopped the run$"):
+        helper.recv("seeds")
     timer.join()
 
 
