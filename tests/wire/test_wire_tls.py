@@ -104,7 +104,7 @@ def test_silence_is_a_sentence_after_the_timeout(link_pair):
     start = time.monotonic()
     with pytest.raises(PeerError, match=r"^cardnet was silent for 0\.1 seconds where step was due$"):
         bank.recv("step")
-    assert 0.1 <= time.monotonic() - start < 1
+    assert 0.1 <= time.monotonic() - start < 5
 
 
 def test_dripping_is_a_sentence_after_the_timeout(link_pair, monkeypatch):
@@ -126,7 +126,7 @@ def test_dripping_is_a_sentence_after_the_timeout(link_pair, monkeypatch):
         PeerError, match=r"^cardnet sent step too slowly: less than 1000000 bytes a second for 0\.2"
     ):
         bank.recv("step", arrays=[ArraySpec("<f8", (None,))])
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 5
     stop.set()
     dripping.join()
 
@@ -431,7 +431,7 @@ def test_a_network_that_stands_still_for_a_while_is_borne(link_pair, relay):
 
 
 def test_delay_costs_one_round_trip_per_round(link_pair, relay):
-    bank, cardnet = link_pair(through=lambda endpoint: relay(endpoint, delay_s=0.05).endpoint)
+    bank, cardnet = link_pair(through=lambda endpoint: relay(endpoint, delay_s=0.1).endpoint)
 
     def ask():
         start = time.monotonic()
@@ -446,5 +446,5 @@ def test_delay_costs_one_round_trip_per_round(link_pair, relay):
         cardnet.send("answer")
 
     seconds, _ = both(ask, reply)
-    assert 0.1 <= seconds < 0.19
+    assert 0.2 <= seconds < 0.39
     assert bank.traffic.rounds == 1
