@@ -93,6 +93,12 @@ def test_no_module_is_dead() -> None:
     for name, (path, tree) in modules.items():
         package = name.split(".") if path.endswith("__init__.py") else name.split(".")[:-1]
         used |= _imports(tree, package)
+        # A module that another process runs is named in a text: python -m tongzhou.room.module.
+        used |= {
+            node.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
     for tree in house_code.trees_of_tests().values():
         used |= _imports(tree, [])
     entry_points = {
