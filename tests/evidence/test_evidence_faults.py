@@ -237,6 +237,35 @@ def test_every_step_fails_once_and_twice_in_a_row_then_heals(
     assert (report.entries, report.signed_size, report.witnessed_size) == (520, 520, 520)
 
 
+class BusyStore(SqliteStore):
+    """A store on whose file another process appends and signs right after its size was first read."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def size(self) -> int:
+        found = super().size()
+        if BusyStore.meanwhile is not None:
+            act, BusyStore.meanwhile = BusyStore.meanwhile, None
+            act()
+        return found
+
+
+def test_opening_while_another_process_appends_and_signs(world) -> None:
+    first = world.new_log()
+    first.append({"n": 1}, kind="a", key="1")
+
+    def act() -> None:
+        first.append({"n": 2}, kind="a", key="2")
+        first.checkpoint()
+
+    store = BusyStore.open(world.path)
+    BusyStore.meanwhile = act
+    with Log(store, world.bank, world.clock) as second:
+        assert BusyStore.meanwhile is None
+        assert second.root() == first.root()
+        assert second.checkpoint() == first.checkpoint()
+
+
 def test_the_signature_is_stored_before_it_is_shown(world) -> None:
     """A signer that fails, or a commit that fails, leaves no checkpoint behind."""
     log = world.new_log()

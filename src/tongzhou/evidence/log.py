@@ -400,6 +400,7 @@ def _check_signer(about: About, signer: Signer | None) -> None:
 def _check_last_checkpoint(store: Store, tree: StoredTree) -> None:
     """Compare the tree with the last signed checkpoint, so that a fork is never signed on top of damage."""
     for size, note in store.checkpoints():
+        tree.catch_up()  # another process may have appended since the tree was loaded
         head = open_checkpoint(note, store.about.origin, [parse_vkey(store.about.vkey)])
         if (head.size, head.root) != (size, tree.root(size) if size <= tree.size else b""):
             raise EvidenceCheckError(

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tongzhou.evidence import _sqlite
 from tongzhou.evidence._format import APPLICATION_ID, SCHEMA, cosignature_digest
@@ -33,7 +33,7 @@ class SqliteStore:
         self._about = about
 
     @classmethod
-    def create(cls, path: Path, about: About) -> "SqliteStore":
+    def create(cls, path: Path, about: About) -> Self:
         """Make a new file, which must not exist, and open it."""
         with _sqlite.create_file(path, PAGE_BYTES, APPLICATION_ID) as connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -44,7 +44,7 @@ class SqliteStore:
         return cls.open(path)
 
     @classmethod
-    def open(cls, path: Path) -> "SqliteStore":
+    def open(cls, path: Path) -> Self:
         """Open an existing file.
 
         Raises:
