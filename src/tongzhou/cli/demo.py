@@ -12,7 +12,7 @@ from tongzhou.cli.job_run import Bars
 from tongzhou.cli.terminal import Manner, Terminal
 from tongzhou.errors import NotFoundError, StorageError
 
-__all__ = ["add_demo"]
+__all__ = ["add_demo", "demo"]
 
 _FOLDER = typer.Option("--folder", metavar="DIR", help="Where the three institutions live.")
 _JSON = typer.Option("--json", metavar="FILE", help="Also write the figures for machines to this file.")
@@ -168,7 +168,7 @@ def _show_models(terminal: Terminal, models: list[Any], quality: Any) -> None:
             rows.append([terminal.word(names[model.key]), terminal.word(clients), *cells])
     terminal.table(["model", "clients", "AUC", "KS", "Gini"], rows)
     terminal.say(
-        "largest difference of any score between protected and clear: {points} points",
+        "largest difference of any score between protected and clear: {points} (in points)",
         points=quality.score_difference,
     )
     swap = quality.swap()

@@ -21,14 +21,18 @@ from tongzhou.report import figures as f
 from tongzhou.report.figures import Words
 
 __all__ = [
+    "STEP_WORDS",
     "decisions_figure",
     "grant_figure",
     "leakage_figures",
     "limits",
+    "matching_figure",
     "parties_figure",
     "receipt_figure",
     "run_figure",
+    "step_costs",
     "step_words",
+    "try_next",
     "verification_figure",
 ]
 
@@ -118,7 +122,7 @@ def grant_figure(cast: Institutions, grant: Grant, refusal: str) -> f.GrantFigur
         valid_until=grant.valid_until,
         runs=grant.runs,
         runs_used=cast.home("cardnet").grants.runs_used(grant.grant_id),
-        refusal=Words(refusal, "银行卡网络尚未向银行授予任何授权，任务被拒绝。"),
+        refusal=Words(refusal, "江河卡网络尚未向银行授予任何授权，任务被拒绝。"),
     )
 
 
@@ -356,6 +360,11 @@ def limits() -> list[Words]:
         Words(
             "Parties follow the protocol (semi-honest); a party that lies about its data is not detected.",
             "各方遵守协议（半诚实）；谎报自有数据不能被发现。",
+        ),
+        Words(
+            "Sex and marital status are used because the public data holds them; many laws forbid that in a "
+            "credit decision. Leave such columns out of the plan.",
+            "因公开数据含有性别与婚姻状况而使用；许多法律禁止将其用于授信决策，请在计划中去掉此类字段。",
         ),
         Words(
             "The clients are Taiwanese card holders of 2005; the gain on other portfolios will differ.",

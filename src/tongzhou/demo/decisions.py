@@ -21,7 +21,7 @@ from tongzhou.demo.scenario import APPLICANTS, demo_strategy
 from tongzhou.node.job_training import points_lost
 from tongzhou.node.tables import load_table
 
-__all__ = ["Decided", "decide_applicants"]
+__all__ = ["Decided", "decide_applicants", "reason_codes"]
 
 _REASONS = 4
 _TIMED_ROUNDS = 5

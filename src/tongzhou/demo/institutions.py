@@ -44,8 +44,8 @@ class Member(NamedTuple):
 
 CAST: Final = (
     Member("bank", "asker", "Harbour Bank", "港湾银行"),
-    Member("cardnet", "provider", "Card network", "银行卡网络"),
-    Member("helper", "helper", "Neutral helper", "中立协助方"),
+    Member("cardnet", "provider", "River Card Network", "江河卡网络"),
+    Member("helper", "helper", "Neutral Helper", "中立协助方"),
 )
 
 TABLES: Final = {"bank": "clients", "cardnet": "behaviour"}

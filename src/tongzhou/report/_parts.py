@@ -9,6 +9,7 @@ __all__ = [
     "note",
     "pairs",
     "picture",
+    "points_words",
     "section",
     "side_by_side",
     "tile",
@@ -16,6 +17,11 @@ __all__ = [
 ]
 
 _ROLES = {"asker": "asker", "provider": "provider", "helper": "helper"}
+
+
+def points_words(points: float) -> Markup:
+    """A number of points with the right form of the word."""
+    return both("1 point") if points == 1 else both("{points} points", points=f"{points:g}")
 
 
 class Cast:

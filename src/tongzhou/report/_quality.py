@@ -2,7 +2,7 @@
 
 from tongzhou.report._format import LEVEL, decimals, interval, seconds, signed, tiny
 from tongzhou.report._markup import SPACE, Child, Markup, both, join, strong, table, tag, words
-from tongzhou.report._parts import Cast, legend, note, picture, section, side_by_side
+from tongzhou.report._parts import Cast, legend, note, picture, points_words, section, side_by_side
 from tongzhou.report.charts import (
     calibration_chart,
     distribution_chart,
@@ -97,7 +97,7 @@ def _agreement(agreement: Agreement) -> Markup:
     parts: list[Child] = [
         both("Largest difference of any score between protected and in the clear:"),
         SPACE,
-        strong(both("{points} points", points=f"{agreement.score_points:g}")),
+        strong(points_words(agreement.score_points)),
         both(" ({logit} before rounding).", logit=tiny(agreement.score_logit)),
         SPACE,
         both("Held-out AUC differs by {auc}.", auc=tiny(agreement.auc)),

@@ -14,7 +14,7 @@ from tongzhou.i18n import LANGUAGES
 from tongzhou.report._card import card_section, variables_section
 from tongzhou.report._format import LEVEL, bytes_text, count, instant, percent, seconds, signed
 from tongzhou.report._markup import SPACE, Child, Markup, both, code, join, strong, tag
-from tongzhou.report._parts import Cast, picture, tile, unprotected
+from tongzhou.report._parts import Cast, picture, points_words, tile, unprotected
 from tongzhou.report._people import grant_section, parties_section
 from tongzhou.report._policy import decisions_section, policy_section
 from tongzhou.report._proof import (
@@ -192,7 +192,7 @@ def _tiles(figures: Figures) -> Markup:
         "of {asker} and {provider}", asker=count(matching.asker_rows), provider=count(matching.provider_rows)
     )
     bounds = both("{level}: {low} to {high}", level=LEVEL, low=signed(gain.low), high=signed(gain.high))
-    difference = both("{points} points", points=f"{figures.agreement.score_points:g}")
+    difference = points_words(figures.agreement.score_points)
     share = percent(made.approved / max(made.applicants, 1))
     speed = both("of {count}; {time} µs each", count=count(made.applicants), time=f"{made.p50_us:.0f}")
     sent = both("{bytes} sent", bytes=bytes_text(sum(step.bytes for step in figures.steps)))
