@@ -248,7 +248,7 @@ def test_reference_fits_what_it_is_given(tmp_path: Path) -> None:
     values = generator.normal(size=(4000, 3))
     label = (generator.random(4000) < 1 / (1 + np.exp(-(values @ [1.0, -0.5, 0.0] - 1)))).astype(float)
     source, target = tmp_path / "in.npz", tmp_path / "out.json"
-    np.savez(source, values=values, label=label, tolerance=1e-6)
+    np.savez(source, values=values, label=label, passes=np.ones((1, 3), dtype=bool), tolerance=1e-6)
     done = subprocess.run(
         [sys.executable, "-m", reference.__name__, str(source), str(target)], check=False, capture_output=True
     )

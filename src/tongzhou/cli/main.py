@@ -128,7 +128,8 @@ def _manner(arguments: Sequence[str]) -> Manner:
     return Manner(
         Path(folder),
         lang if lang in LANGUAGES and lang is not None else detect_language(os.environ),
-        "--json" in words,
+        # The demonstration tells its story to people; there the option names a file.
+        "--json" in words and words[:1] != ["demo"],
     )
 
 

@@ -62,7 +62,7 @@ class Clear:
         logits: ``(m,)`` of scikit-learn's model on the clear weights of evidence.
         woe_difference, iv_difference: largest absolute differences to the joint binning.
         coefficient_difference: likewise, of the weights.
-        cpu_s: CPU seconds of scikit-learn's fit, with its default threads.
+        cpu_s: CPU seconds of scikit-learn's fits, all passes together, with its default threads.
         cpu_s_one_thread: the same on one thread.
     """
 
@@ -160,12 +160,13 @@ def _repeat_in_the_clear(
     y = label[training]
     clear = {name: _bin_in_the_clear(plan, name, pooled[name][training], y) for name in protected}
     names = (*joint.trained.asker, *joint.trained.provider)
-    woe = np.column_stack([_woe(clear[name], pooled[name]) for name in names])
-    fitted = _reference(woe[training], y, plan.train.tolerance)
+    tried = (*names, *joint.trained.dropped)
+    woe = np.column_stack([_woe(clear[name], pooled[name]) for name in tried])
+    fitted = _reference(woe[training], y, _passes(len(names), len(tried)), plan.train.tolerance)
     weights = np.array(fitted.coefficients)
     ours = np.array([joint.trained.coefficients[name] for name in names])
     return Clear(
-        logits=woe @ weights + fitted.intercept,
+        logits=woe[:, : len(names)] @ weights + fitted.intercept,
         woe_difference=max(
             float(np.abs(np.subtract(clear[name].table.woe, protected[name].table.woe)).max())
             for name in protected
@@ -203,11 +204,20 @@ class _Fitted(msgspec.Struct, frozen=True):
     steps: int
 
 
-def _reference(values: Floats, label: NDArray[np.int8], tolerance: float) -> _Fitted:
+def _passes(kept: int, tried: int) -> NDArray[np.bool_]:
+    """Which columns each pass of the training used: one that was dropped is missing from the next pass on."""
+    return np.array(
+        [[column < kept or column >= start for column in range(tried)] for start in range(kept, tried + 1)]
+    )
+
+
+def _reference(
+    values: Floats, label: NDArray[np.int8], passes: NDArray[np.bool_], tolerance: float
+) -> _Fitted:
     """Fit with scikit-learn in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "in.npz", Path(folder) / "out.json"
-        np.savez(source, values=values, label=label, tolerance=tolerance)
+        np.savez(source, values=values, label=label, passes=passes, tolerance=tolerance)
         done = subprocess.run(  # noqa: S603 - our own module, paths of our own
             [sys.executable, "-m", "tongzhou.demo.reference", str(source), str(target)],
             capture_output=True,
