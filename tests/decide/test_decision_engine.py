@@ -342,6 +342,20 @@ def test_every_kind_of_number_gives_the_same_bytes(value: Any) -> None:
     assert decision.to_json() == engine.decide({"age": 30}).to_json()
 
 
+@pytest.mark.parametrize("value", [0.1, np.float64(0.1), Decimal("0.1"), Fraction(1, 10)])
+def test_every_kind_of_fraction_is_the_same_decimal(value: Any) -> None:
+    engine = engine_of(AGE, rules=rule("r", "age + 0.2 = 0.3 and age = 0.1", grade="advisory"))
+    decision = engine.decide({"age": value})
+    assert decision.grade == "advisory"
+    assert decision.to_json() == engine.decide({"age": 0.1}).to_json()
+
+
+@pytest.mark.parametrize("value", [True, np.bool_(True)])
+def test_truth_values_of_tables_are_truth_values(value: Any) -> None:
+    decision = engine_of(declare("ok", "boolean"), rules=rule("r", "ok")).decide({"ok": value})
+    assert decision.tree.nodes[0].nodes[0].value is True
+
+
 # -- what must always hold
 
 

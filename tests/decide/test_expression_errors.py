@@ -69,6 +69,7 @@ ERRORS = [
     ("born > date('2026-02-30')", 13, "date takes a text such as \"2026-01-31\", got 2026-02-30"),
     ("born > date(2026)", 13, 'date takes a text such as "2026-01-31", got 2026'),
     ("clock > time('24:00')", 14, 'time takes a text such as "23:30", got 24:00'),
+    ("clock > time('noon')", 14, 'time takes a text such as "23:30", got noon'),
     ("clock > time('12:00' 3", 22, ") must follow time and its text, got 3"),
     ("born > '2026-01-31'", 8, "the right side of > must be date, got text"),
     ("kind = 'x", 8, "a text begins here and is not closed by '"),

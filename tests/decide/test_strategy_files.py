@@ -258,6 +258,19 @@ def test_words_of_reasons() -> None:
         load(files | {"words.toml": b'[reason.x]\nen = "e"\n'})
 
 
+def test_files_are_bounded() -> None:
+    inputs = "".join(f"[inputs.x{i}]\n" for i in range(1001))
+    with pytest.raises(PlanError, match=r"^strategy.toml, line 5, column 1: at most 1000 inputs, got 1001$"):
+        load({"strategy.toml": (HEAD + inputs).encode()})
+    rules = "".join(rule(f"r{i}", "age > 3") for i in range(2001))
+    with pytest.raises(
+        PlanError, match=r"^rules.toml, line 1, column 1: at most 2000 rules in a file, got 2001$"
+    ):
+        load(strategy_files(AGE, rules=rules))
+    fits = strategy_files(AGE, rules=rules.removesuffix(rule("r2000", "age > 3")))
+    assert len(load(fits).rules) == 2000
+
+
 # -- the card
 
 

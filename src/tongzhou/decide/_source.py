@@ -60,8 +60,6 @@ def near_hint(name: str, known: Iterable[str]) -> PlanError | str:
 
 def show(value: object) -> str:
     """A short, printable rendering of a strategy author's own text."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
     text = str(value)
     text = "".join(c if c.isprintable() else f"<U+{ord(c):04X}>" for c in text[: _SHOWN + 1])
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

@@ -168,8 +168,13 @@ class _Scanner:
             path = (*path, index)
         else:
             path = self._resolve(keys)
-        self.spans.setdefault(path, (start, self._at))
+        self._mark(path, start)
         return path
+
+    def _mark(self, path: Path, start: int) -> None:
+        """Note where a table is first written, and the tables around it that have no header of their own."""
+        for length in range(1, len(path) + 1):
+            self.spans.setdefault(path[:length], (start, self._at))
 
     def _resolve(self, keys: Path) -> Path:
         """A header below an array of tables belongs to its last table."""
@@ -186,7 +191,7 @@ class _Scanner:
         self._blank_line()
         self._at += 1  # the equals sign
         self._blank_line()
-        self.spans.setdefault(path, (start, start))
+        self._mark(path, start)
         self._value(path)
         return table
 
