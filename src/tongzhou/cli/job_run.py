@@ -9,13 +9,14 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from tongzhou.cli.command import command
 from tongzhou.cli.job import app
 from tongzhou.cli.terminal import Terminal
+from tongzhou.node.check import check_job
 from tongzhou.node.job_journal import StepSummary
 from tongzhou.node.job_messages import StepCost
-from tongzhou.node.job_run import resume_plan, run_job
+from tongzhou.node.job_run import cancel_run, resume_plan, run_job
 from tongzhou.node.plan import Plan, load_plan
 from tongzhou.parties.times import utc_now
 
-__all__ = ["Bars", "cancel", "resume", "run"]
+__all__ = ["Bars", "cancel", "resume", "run", "step_figures"]
 
 _RUN = typer.Argument(metavar="RUN", help="The run, as `job show` lists it.")
 
@@ -28,7 +29,12 @@ def run(
 
     Example: tongzhou job run plan.toml
     """
-    _play(terminal, load_plan(plan_file), None)
+    plan = load_plan(plan_file)
+    found = check_job(terminal.home, plan)
+    terminal.show_findings(found.findings)
+    if (error := found.refusal()) is not None:
+        terminal.refuse(error, found.findings)
+    _play(terminal, plan, None)
 
 
 @command(app, "resume")
@@ -46,11 +52,7 @@ def cancel(terminal: Terminal, run_id: Annotated[str, _RUN]) -> None:
 
     Example: tongzhou job cancel 20260401-0123456789ab
     """
-    store = terminal.home.store
-    if store.run(run_id).state == "failed":
-        store.reopen_run(run_id)
-    reason = terminal.word("cancelled by its owner")
-    record = store.finish_run(run_id, "cancelled", reason=reason, now=utc_now())
+    record = cancel_run(terminal.home, run_id, now=utc_now())
     terminal.result({"run": run_id, "state": record.state})
     terminal.say("run {run} is cancelled", run=run_id)
 
@@ -58,11 +60,13 @@ def cancel(terminal: Terminal, run_id: Annotated[str, _RUN]) -> None:
 def _play(terminal: Terminal, plan: Plan, run_id: str | None) -> None:
     with Bars(terminal) as bars:
         run_id = run_job(terminal.home, plan, run_id=run_id, watcher=bars)
-    terminal.result({"run": run_id, "state": "done", "steps": bars.figures})
+    terminal.result({"run": run_id, "state": "done", "mode": plan.mode, "steps": bars.figures})
     terminal.table(
         ["step", "seconds", "CPU seconds", "bytes", "rounds"],
         [[s["name"], s["wall_s"], s["cpu_s"], s["bytes"], s["rounds"]] for s in bars.figures],
     )
+    if plan.mode == "local":
+        terminal.say("mode local: one process held both tables, nothing was protected, no grant was asked")
     terminal.say("run {run} is done; look at it with: tongzhou job show {run}", run=run_id)
 
 

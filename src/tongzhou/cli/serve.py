@@ -12,7 +12,7 @@ from tongzhou.cli.command import command
 from tongzhou.cli.terminal import Terminal
 from tongzhou.node.daemon import Daemon
 
-__all__ = ["add_serve"]
+__all__ = ["add_serve", "serve"]
 
 _HOST = typer.Option("--host", metavar="HOST", help="Address to listen at (default: the endpoint's).")
 _PORT = typer.Option("--port", metavar="PORT", min=0, max=65535, help="Port (default: the endpoint's).")

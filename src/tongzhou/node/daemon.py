@@ -2,6 +2,9 @@
 
 One thread accepts; each call has a thread of its own, so a slow or hostile caller holds up nobody else. A
 provider calls the helper itself; a helper waits until both owners of a run have called.
+
+Nothing that a caller does ends the daemon: an error ends its call, with a sentence to the peers, and a
+mistake of ours is written to ``HOME/crash`` besides.
 """
 
 import logging
@@ -11,26 +14,36 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Self
 
-from tongzhou.errors import PeerError, TongzhouError
-from tongzhou.evidence.errors import EvidenceError
+from tongzhou.errors import ConflictError, PeerError, TongzhouError
+from tongzhou.node.crash import write_crash
 from tongzhou.node.home import Home
+from tongzhou.node.job_calls import Meetings, Playing
+from tongzhou.node.job_faults import our_kinds
 from tongzhou.node.job_follow import OfferedJob, follow_job, read_offer
-from tongzhou.node.job_messages import JOB_PURPOSE, PEER_PURPOSE, WITNESS_PURPOSE
+from tongzhou.node.job_lock import holding_run
+from tongzhou.node.job_messages import JOB_PURPOSE, PEER_PURPOSE, SILENCE_S, WITNESS_PURPOSE
 from tongzhou.node.job_witness import answer_cosignatures
 from tongzhou.parties.times import utc_now
-from tongzhou.wire.session import closing, join_links, sentence_for_peers
+from tongzhou.wire.session import closing, join_links
 from tongzhou.wire.stream import TlsLink
 from tongzhou.wire.tls import Caller, Listener, connect
 
-__all__ = ["Daemon"]
+__all__ = ["MAX_CALLS", "Daemon"]
 
-MAX_CALLS: Final = 32
-"""Calls served at a time; further callers are told to come again."""
+MAX_CALLS: Final = 64
+"""Calls served at a time; further callers are hung up on."""
 
 _RENDEZVOUS_S: Final = 30.0
 """How long a helper waits for the second owner of a run."""
 
+_OFFER_S: Final = 30.0
+"""How long a caller may take to say what it wants."""
+
+_LOCK_S: Final = 30.0
+"""How long a run that is taken up anew waits for its earlier session to end."""
+
 _POLL_S: Final = 0.2
+_STOP_S: Final = 5.0  # how long sessions have to say goodbye when the daemon stops
 
 Clock = Callable[[], datetime]
 _log = logging.getLogger(__name__)
@@ -56,7 +69,8 @@ class Daemon:
         self._clock = clock
         self._stop = threading.Event()
         self._calls = threading.Semaphore(MAX_CALLS)
-        self._meetings = _Meetings()
+        self._meetings = Meetings()
+        self._playing = Playing()
         with Home.open(folder) as home:
             own_host, _, own_port = home.settings.endpoint.rpartition(":")
             self.party_id = home.party_id
@@ -82,18 +96,24 @@ class Daemon:
         self._thread.join()
 
     def stop(self) -> None:
-        """Stop accepting calls; `serve` returns soon after."""
+        """Stop accepting calls; `serve` ends the runs in progress with a sentence and returns soon after."""
         self._stop.set()
 
     def serve(self) -> None:
         """Accept calls until `stop`."""
         try:
             while not self._stop.is_set():
-                caller = self._listener.wait(_POLL_S)
+                try:
+                    caller = self._listener.wait(_POLL_S)
+                except PeerError as error:  # for want of descriptors; some become free when calls end
+                    _log.warning("%s: %s", self.party_id, error)
+                    self._stop.wait(_POLL_S)
+                    continue
                 if caller is not None:
                     self._take(caller)
         finally:
             self._listener.close()
+            self._playing.end_all(PeerError("{party} is shutting down", party=self.party_id), _STOP_S)
 
     def _take(self, caller: Caller) -> None:
         if not self._calls.acquire(blocking=False):
@@ -106,82 +126,57 @@ class Daemon:
     def _answer(self, caller: Caller) -> None:
         """One call from greeting to end. Whatever goes wrong ends this call only."""
         try:
-            link = caller.greet()
+            link = caller.greet(_OFFER_S)
             with Home.open(self._folder) as home:
                 self._serve_call(home, link)
-        except (TongzhouError, EvidenceError) as error:
+        except TongzhouError as error:
             _log.warning("%s: call from %s ended: %s", self.party_id, caller.address, error)
+        except Exception as error:  # noqa: BLE001 - the outermost edge of a call: the daemon goes on
+            report = write_crash(self._folder / "crash", error, self._clock())
+            _log.error(
+                "%s: call from %s ended by a mistake of ours (%s); report: %s",
+                self.party_id,
+                caller.address,
+                type(error).__name__,
+                report,
+            )
         finally:
             self._calls.release()
 
     def _serve_call(self, home: Home, link: TlsLink) -> None:
-        hello = link.hello
-        if hello is not None and hello.purpose == PEER_PURPOSE:
-            self._meetings.deliver(hello.run_id, link, _RENDEZVOUS_S)
+        purpose, run_id = ("", "") if link.hello is None else (link.hello.purpose, link.hello.run_id)
+        if purpose == PEER_PURPOSE:
+            self._meetings.deliver(run_id, link, _RENDEZVOUS_S)
             return
-        if hello is not None and hello.purpose == WITNESS_PURPOSE:
-            with closing(join_links(home.party_id, [link])):
+        with closing(join_links(home.party_id, [link])), our_kinds():
+            if purpose == WITNESS_PURPOSE:
                 answer_cosignatures(home, link)
-            return
-        if hello is None or hello.purpose != JOB_PURPOSE:
-            purpose = "" if hello is None else hello.purpose[:40]
-            error = PeerError("{me} does not serve calls for {purpose!r}", me=self.party_id, purpose=purpose)
-            link.send_error(str(error))
-            raise error
-        try:
-            job = read_offer(home, link, clock=self._clock)
-            other = self._second_link(home, job)
-        except TongzhouError as error:
-            link.send_error(sentence_for_peers(error))
-            raise
-        with closing(join_links(home.party_id, [link, other])) as session:
-            _log.info("%s: run %s begins as %s", self.party_id, job.offer.run_id, job.role)
-            follow_job(home, job, session, clock=self._clock)
-            _log.info("%s: run %s is done", self.party_id, job.offer.run_id)
-
-    def _second_link(self, home: Home, job: OfferedJob) -> TlsLink:
-        """The provider calls the helper; the helper waits for the provider's call."""
-        parties, run_id = job.plan.parties, job.offer.run_id
-        if job.role == "helper":
-            return self._meetings.meet(run_id, parties.provider, _RENDEZVOUS_S)
-        helper = home.trust.get(str(parties.helper))
-        return connect(home.identity, helper, home.trust, purpose=PEER_PURPOSE, run_id=run_id)
-
-
-class _Meetings:
-    """Where the second owner's call to a helper waits for the run it belongs to."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._waiting: dict[tuple[str, str], TlsLink] = {}
-
-    def deliver(self, run_id: str, link: TlsLink, seconds: float) -> None:
-        """Leave a link for its run; one that nobody takes is closed."""
-        key = (run_id, link.peer)
-        with self._changed:
-            self._waiting[key] = link
-            self._changed.notify_all()
-            taken = self._changed.wait_for(lambda: self._waiting.get(key) is not link, seconds)
-            if not taken:
-                del self._waiting[key]
-        if not taken:
-            link.send_error(f"the asker of run {run_id} did not call within {seconds:g} seconds")
-
-    def meet(self, run_id: str, peer: str, seconds: float) -> TlsLink:
-        """Take the link that `peer` left for a run.
-
-        Raises:
-            PeerError: it did not call in time.
-        """
-        key = (run_id, peer)
-        with self._changed:
-            if not self._changed.wait_for(lambda: key in self._waiting, seconds):
+            elif purpose == JOB_PURPOSE:
+                self._serve_job(home, link)
+            else:
                 raise PeerError(
-                    "{peer} did not call for run {run} within {seconds:g} seconds",
-                    peer=peer,
-                    run=run_id,
-                    seconds=seconds,
+                    "{me} does not serve calls for {purpose}", me=self.party_id, purpose=ascii(purpose[:40])
                 )
-            link = self._waiting.pop(key)
-            self._changed.notify_all()
-            return link
+
+    def _serve_job(self, home: Home, link: TlsLink) -> None:
+        offered = read_offer(home, link, clock=self._clock)
+        run_id = offered.offer.run_id
+        other = self._second_link(home, offered)
+        with closing(join_links(home.party_id, [link, other])) as session:
+            for one in (link, other):
+                one.timeout_s = SILENCE_S
+            with self._playing.taking(run_id, session), holding_run(home, run_id, wait_s=_LOCK_S):
+                _log.info("%s: run %s begins as %s", self.party_id, run_id, offered.role)
+                follow_job(home, offered, session, clock=self._clock)
+                _log.info("%s: run %s is done", self.party_id, run_id)
+
+    def _second_link(self, home: Home, offered: OfferedJob) -> TlsLink:
+        """The provider calls the helper; the helper waits for the provider's call."""
+        parties, call = offered.plan.parties, offered.offer.call
+        if offered.role == "helper":
+            return self._meetings.meet(call, parties.provider, _RENDEZVOUS_S)
+        if parties.helper is None:
+            raise ConflictError("plan {plan} has no helper", plan=offered.plan.name)
+        return connect(
+            home.identity, home.trust.get(parties.helper), home.trust, purpose=PEER_PURPOSE, run_id=call
+        )

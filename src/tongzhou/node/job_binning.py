@@ -4,6 +4,7 @@ The asker bins its own columns by itself. The provider cuts fine bins, the joint
 the provider merges them; nothing in merging needs a row.
 """
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -11,17 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tongzhou.errors import DataError, ProtocolError
+from tongzhou.i18n import LANGUAGES
 from tongzhou.node.job_context import JobContext
+from tongzhou.node.job_faults import from_peer
+from tongzhou.node.job_messages import BinShape
 from tongzhou.node.job_states import BinState, MatchState, Variable, VariableOffer
 from tongzhou.node.plan import Binning
 from tongzhou.risk.binning import Bins, bin_table, fine_bins, merge_bins
 from tongzhou.secure.counting import BinCounts
 from tongzhou.secure.tasks import CountInput, CountTask
 
-__all__ = ["bin_step", "column_meaning", "cut_fine", "merge_counts"]
+__all__ = ["bin_step", "column_meaning", "cut_fine", "merge_counts", "receive_offers"]
 
 Codes = NDArray[np.int16]
 Floats = NDArray[np.float64]
+_MEANING_MAX = 200
 
 
 def bin_step(context: JobContext) -> tuple[BinState | None, dict[str, object]]:
@@ -30,10 +35,11 @@ def bin_step(context: JobContext) -> tuple[BinState | None, dict[str, object]]:
         return _as_asker(context)
     if context.role == "provider":
         return _as_provider(context)
-    shape, _ = context.party.link("provider").recv("bin.shape", tuple[int, ...])
-    rows, _ = context.party.link("provider").recv("bin.rows", int)
-    _task(context, rows, shape).run(context.seat, None)
-    return None, {"variables_provider": len(shape)}
+    shape, _ = context.party.link("provider").recv("bin.shape", BinShape)
+    if shape.rows != context.fact(context.run_id, "match", "training_rows"):
+        raise ProtocolError("{peer} bins other rows than were matched", peer=context.party.names["provider"])
+    _task(context, shape).run(context.seat, None)
+    return None, {"variables_provider": len(shape.bins)}
 
 
 def _as_asker(context: JobContext) -> tuple[BinState, dict[str, object]]:
@@ -42,30 +48,57 @@ def _as_asker(context: JobContext) -> tuple[BinState, dict[str, object]]:
     _two_classes(label)
     own = tuple(_own_variable(context, name, label) for name in context.own.columns)
     provider = context.plan.parties.provider
-    shape, _ = context.party.peer.recv("bin.shape", tuple[int, ...])
-    if len(shape) != len(context.plan.tables[provider].columns):
-        raise ProtocolError("{peer} binned other columns than the plan names", peer=provider)
-    _task(context, len(label), shape).run(context.seat, CountInput(label=label))
-    offers, _ = context.party.peer.recv("bin.offers", tuple[VariableOffer, ...])
+    shape, _ = context.party.peer.recv("bin.shape", BinShape)
+    if len(shape.bins) != len(context.plan.tables[provider].columns) or shape.rows != len(label):
+        raise ProtocolError("{peer} binned other columns or rows than the plan names", peer=provider)
+    _task(context, shape).run(context.seat, CountInput(label=label))
+    offers = receive_offers(context, "bin.offers")
     if [offer.name for offer in offers] != list(context.plan.tables[provider].columns):
         raise ProtocolError("{peer} offered other columns than the plan names", peer=provider)
-    return BinState(own, offers), {"variables_provider": len(shape)}
+    return BinState(own, offers), {"variables_provider": len(shape.bins)}
+
+
+def receive_offers(context: JobContext, tag: str) -> tuple[VariableOffer, ...]:
+    """Variables of the other owner, as it tells them.
+
+    Raises:
+        ProtocolError: what came contradicts itself, or opens more or less than the grant says.
+    """
+    peer = context.party.peer
+    with from_peer(peer.peer):
+        offers, _ = peer.recv(tag, tuple[VariableOffer, ...])
+    opened = context.plan.openings.card == "both"
+    for offer in offers:
+        variable = offer.variable
+        if (variable is not None) != opened or not math.isfinite(offer.iv):
+            raise ProtocolError("{peer} told {tag} otherwise than the plan opens it", peer=peer.peer, tag=tag)
+        if variable is not None and not _consistent(offer.name, offer.iv, variable):
+            raise ProtocolError("{peer} sent bins that contradict themselves", peer=peer.peer)
+    return tuple(msgspec.structs.replace(offer, meaning=_bounded(offer.meaning)) for offer in offers)
+
+
+def _consistent(name: str, iv: float, variable: Variable) -> bool:
+    table = variable.table
+    lists = (table.rows, table.events, table.rate, table.woe, table.iv_parts)
+    return (
+        (variable.name, table.iv) == (name, iv)
+        and all(len(values) == table.bins.bin_count for values in lists)
+        and all(map(math.isfinite, (*table.woe, *table.rate, *table.iv_parts)))
+    )
 
 
 def _as_provider(context: JobContext) -> tuple[BinState, dict[str, object]]:
     matched = context.state("match", MatchState)
     training = ~matched.held_out
-    rows = int(training.sum())
     fine, codes = [], []
     for name in context.own.columns:
         bins, coded = _fine(context, name, context.column(name, matched.places)[training])
         fine.append(bins)
         codes.append(coded)
-    shape = tuple(bins.bin_count for bins in fine)
-    for role in ("asker", "helper"):
-        context.party.link(role).send("bin.shape", shape)
-    context.party.link("helper").send("bin.rows", rows)
-    counts = _task(context, rows, shape).run(context.seat, CountInput(codes=codes))
+        context.heed()
+    shape = BinShape(tuple(bins.bin_count for bins in fine), int(training.sum()))
+    context.tell("bin.shape", shape)
+    counts = _task(context, shape).run(context.seat, CountInput(codes=codes))
     own = tuple(_merged(context, bins, count) for bins, count in zip(fine, counts or [], strict=True))
     opened = context.plan.openings.card == "both"
     offers = tuple(
@@ -78,11 +111,11 @@ def _as_provider(context: JobContext) -> tuple[BinState, dict[str, object]]:
         ("asker",),
         "grant: card" if opened else "selection",
     )
-    return BinState(own), {"variables_provider": len(shape)}
+    return BinState(own), {"variables_provider": len(shape.bins)}
 
 
-def _task(context: JobContext, rows: int, shape: tuple[int, ...]) -> CountTask:
-    return CountTask(rows, shape, context.minimum_bin_rows, context.plan.openings.bin_counts)
+def _task(context: JobContext, shape: BinShape) -> CountTask:
+    return CountTask(shape.rows, shape.bins, context.minimum_bin_rows, context.plan.openings.bin_counts)
 
 
 def _own_variable(context: JobContext, name: str, label: NDArray[np.int8]) -> Variable:
@@ -182,7 +215,11 @@ def merge_counts(fine: Bins, counts: BinCounts, settings: Binning, minimum: int)
 def column_meaning(context: JobContext, name: str) -> dict[str, str]:
     """What a column means, from the metadata of its Parquet field (keys ``en`` and ``zh``)."""
     metadata = context.table().schema.field(name).metadata or {}
-    found = {lang: metadata.get(lang.encode(), b"").decode("utf-8", "replace")[:200] for lang in ("en", "zh")}
+    return _bounded({lang: metadata.get(lang.encode(), b"").decode("utf-8", "replace") for lang in LANGUAGES})
+
+
+def _bounded(meaning: dict[str, str]) -> dict[str, str]:
+    found = {lang: meaning.get(lang, "")[:_MEANING_MAX] for lang in LANGUAGES}
     return {lang: text for lang, text in found.items() if text}
 
 

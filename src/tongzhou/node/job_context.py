@@ -11,12 +11,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tongzhou.data.columns import label_column, numeric_column, text_column
-from tongzhou.errors import PlanError
+from tongzhou.errors import PlanError, ProtocolError
 from tongzhou.node.home import Home
+from tongzhou.node.job import Job
+from tongzhou.node.job_states import HelperState
 from tongzhou.node.plan import Plan, PlanTable, plan_digest
 from tongzhou.node.states import decode_state
 from tongzhou.node.tables import load_table
 from tongzhou.parties.times import utc_now
+from tongzhou.secure.exchange import Exchange
 from tongzhou.secure.party import Party, Role
 from tongzhou.secure.tasks import Seat
 from tongzhou.wire.messages import Session
@@ -31,31 +34,37 @@ def _nobody(step: str, done: int, total: int) -> None:
     """Progress that nobody watches."""
 
 
+def _nothing() -> None:
+    """Nobody watches whether the run should stop."""
+
+
 @dataclass
 class JobContext:
     """What a step needs to play its part.
 
     Attributes:
         home: the institution's folder.
-        plan: the agreed plan.
+        job: what is run.
         role: own role.
-        run_id: the run.
         session: links to the other parties.
+        exchange: in mode local, where the two owners of this process meet.
         minimum_rows: fewest matched rows that plan and grant allow.
         minimum_bin_rows: fewest rows in an opened bin.
         progress: told about long work.
+        heed: raises what should stop the run; long work calls it now and then.
         clock: gives the time.
         measures: further figures of the running step, for its report.
     """
 
     home: Home
-    plan: Plan
+    job: Job
     role: Role
-    run_id: str
     session: Session
+    exchange: Exchange | None = None
     minimum_rows: int = 1
     minimum_bin_rows: int = 1
     progress: Progress = _nobody
+    heed: Callable[[], None] = _nothing
     clock: Callable[[], datetime] = utc_now
     party: Party = field(init=False)
     seat: Seat = field(init=False)
@@ -69,7 +78,17 @@ class JobContext:
         if parties.helper is not None:
             names["helper"] = parties.helper
         self.party = Party(self.role, self.session, names)
-        self.seat = Seat(self.party, "aided")
+        self.seat = Seat(self.party, self.plan.mode, self.exchange)
+
+    @property
+    def plan(self) -> Plan:
+        """The agreed plan."""
+        return self.job.plan
+
+    @property
+    def run_id(self) -> str:
+        """The run."""
+        return self.job.run_id
 
     @property
     def is_owner(self) -> bool:
@@ -86,24 +105,57 @@ class JobContext:
         """What the plan says of this owner's table."""
         return self.plan.tables[self.home.party_id]
 
+    @property
+    def signers(self) -> tuple[str, ...]:
+        """Who signs receipts: every party, but in mode local only the one that there is."""
+        if self.plan.mode == "local":
+            return (self.plan.parties.asker,)
+        return tuple(self.party.names.values())
+
+    def tell(self, tag: str, value: object) -> None:
+        """Tell every other party the same."""
+        for link in self.session.links.values():
+            link.send(tag, value)
+
+    def tell_helper(self, tag: str, value: object) -> None:
+        """Tell the helper, where there is one."""
+        if "helper" in self.party.names:
+            self.party.link("helper").send(tag, value)
+
     def state(self, step: str, kind: type[S]) -> S:
-        """What a finished step left behind."""
+        """What a finished step left behind; for scores, steps of the base run too."""
         if step not in self._states:
-            self._states[step] = decode_state(self.home.store.step_state(self.run_id, step), kind)
+            saved = self.home.store.step_state(self.job.run_of(step), step)
+            self._states[step] = decode_state(saved, kind)
         found = self._states[step]
         if not isinstance(found, kind):
             raise PlanError("step {step} was read as another state", step=step)
         return found
 
-    def begin_step(self) -> None:
-        """Start the ledger of a step anew."""
+    def fact(self, run_id: str, step: str, name: str) -> int:
+        """At the helper, a number that a finished step of a run told every party.
+
+        Raises:
+            ProtocolError: it told none.
+        """
+        facts = decode_state(self.home.store.step_state(run_id, step), HelperState).facts
+        try:
+            return int(facts[name])
+        except (KeyError, ValueError) as error:
+            raise ProtocolError("step {step} told no {fact}", step=step, fact=name) from error
+
+    def begin_step(self, step: str) -> None:
+        """Start the ledger of a step anew, and forget what an earlier attempt at it left."""
         self.measures.clear()
         self.party.openings.clear()
+        self._states.pop(step, None)
 
     # --- the own table -----------------------------------------------------------------------------
 
     def table(self) -> pa.Table:
-        """The own table, proved unchanged since it was added."""
+        """The own rows: the registered table, proved unchanged, or the applicants."""
+        if self.job.applicants is not None:
+            return self.job.applicants.table
         if self._table is None:
             _, self._table = load_table(self.home, self.own.table)
         return self._table

@@ -5,32 +5,33 @@ Both check the offer before anything is computed: who asks, which plan, whether 
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
-from tongzhou.errors import GrantError, PlanError, ProtocolError, TongzhouError
+from tongzhou.errors import ConflictError, GrantError, NotFoundError, PlanError, ProtocolError, TongzhouError
 from tongzhou.node.home import Home
+from tongzhou.node.job import Job
 from tongzhou.node.job_context import JobContext
-from tongzhou.node.job_journal import (
-    attempts_of,
-    commit_table,
-    enter_missing,
-    note_end,
-    note_refusal,
-)
-from tongzhou.node.job_messages import STEPS, Acceptance, Offer, StepOrder
+from tongzhou.node.job_faults import INTERNAL_FAULT, note_failure, our_kinds
+from tongzhou.node.job_journal import attempts_of, commit_table, enter_missing, note_end, note_refusal
+from tongzhou.node.job_messages import MAX_ATTEMPTS, Acceptance, Offer, StepOrder
 from tongzhou.node.job_play import play_step
 from tongzhou.node.job_watch import watching
 from tongzhou.node.job_witness import exchange_cosignatures
 from tongzhou.node.plan import Plan, decode_plan, plan_digest
+from tongzhou.node.store import RunRecord
 from tongzhou.parties.grants import Grant, GrantRequest, Openings
 from tongzhou.parties.times import utc_now
+from tongzhou.secure.exchange import Exchange
 from tongzhou.secure.party import Role
 from tongzhou.wire.messages import Link, Session
 
 __all__ = ["OfferedJob", "follow_job", "grant_request", "read_offer"]
 
 Clock = Callable[[], datetime]
+
+_PROTOCOLS: Final = {"scorecard": ["match", "bin", "train", "score"], "score": ["match", "score"]}
 
 
 class OfferedJob(msgspec.Struct, frozen=True):
@@ -40,13 +41,18 @@ class OfferedJob(msgspec.Struct, frozen=True):
         offer: as the asker sent it.
         plan: its plan.
         role: own role in it.
-        grant: the grant that allows it, at the provider.
+        grant: the grant that allows it, at the provider; none in mode local.
     """
 
     offer: Offer
     plan: Plan
     role: str
     grant: Grant | None
+
+    @property
+    def job(self) -> Job:
+        """What is run."""
+        return Job.offered(self.offer, self.plan)
 
 
 def read_offer(home: Home, link: Link, *, clock: Clock = utc_now) -> OfferedJob:
@@ -55,8 +61,9 @@ def read_offer(home: Home, link: Link, *, clock: Clock = utc_now) -> OfferedJob:
     Raises:
         PlanError: the plan is malformed, gives this party no role, or gives the asker's role to another.
         ProtocolError: digest and plan differ.
+        ConflictError: the run exists here as another one, or was cancelled.
         GrantError: no grant allows it; the refusal is entered in the log.
-        NotFoundError: a table or a party is unknown here.
+        NotFoundError: a table, a party or the base run is unknown here.
     """
     offer, _ = link.recv("job.offer", Offer)
     plan = decode_plan(offer.plan.encode(), f"the plan of {link.peer}")
@@ -66,94 +73,197 @@ def read_offer(home: Home, link: Link, *, clock: Clock = utc_now) -> OfferedJob:
         raise PlanError(
             "the plan names {asker} as asker, but {peer} sent it", asker=plan.parties.asker, peer=link.peer
         )
+    if plan.mode == "local":
+        raise PlanError("{peer} offers a plan of mode local, which has no partners", peer=link.peer)
     role = plan.role(home.party_id)
     for party in plan.members:
         if party != home.party_id:
             home.trust.get(party)
+    known = _known_run(home, offer, plan)
+    _check_base_run(home, offer, plan)
     if role != "provider":
         return OfferedJob(offer, plan, role, None)
+    _check_own_table(home, plan)
     try:
-        grant = _find_grant(home, plan, offer.run_id, clock())
+        grant = _find_grant(home, Job.offered(offer, plan), known, clock())
     except GrantError as error:
         note_refusal(home.log, offer.run_id, link.peer, str(error))
         raise
     return OfferedJob(offer, plan, role, grant)
 
 
-def _find_grant(home: Home, plan: Plan, run_id: str, now: datetime) -> Grant:
-    grant = home.grants.find(grant_request(plan), now, run_id=run_id)
-    home.store.table(grant.table)
-    home.grants.use(grant.grant_id, run_id)
-    return grant
+def _known_run(home: Home, offer: Offer, plan: Plan) -> RunRecord | None:
+    """The run as it stands here, if it began before; it must be the same one."""
+    try:
+        known = home.store.run(offer.run_id)
+    except NotFoundError:
+        return None
+    if known.plan != plan:
+        raise ConflictError("run {run} exists already with another plan, role or grant", run=offer.run_id)
+    if known.state == "cancelled":
+        raise ConflictError("run {run} was cancelled by {party}", run=offer.run_id, party=home.party_id)
+    return known
 
 
-def grant_request(plan: Plan) -> GrantRequest:
-    """What a plan asks of the provider's data."""
-    table = plan.tables[plan.parties.provider]
-    openings = plan.openings
+def _check_base_run(home: Home, offer: Offer, plan: Plan) -> None:
+    """Scores rest on a finished run of the same plan, and on nothing else."""
+    if offer.kind == "scorecard":
+        if offer.base_run:
+            raise ProtocolError("a scorecard rests on no other run, got {run}", run=offer.base_run)
+        return
+    base = home.store.run(offer.base_run)
+    if base.plan != plan:
+        raise PlanError("run {run} was of another plan", run=offer.base_run)
+    if base.state != "done":
+        raise ConflictError(
+            "run {run} is {state} at {party}; only a finished one can score",
+            run=offer.base_run,
+            state=base.state,
+            party=home.party_id,
+        )
+
+
+def _check_own_table(home: Home, plan: Plan) -> None:
+    """The own table must be there as the plan says, before a use of the grant is counted."""
+    wanted = plan.tables[home.party_id]
+    record = home.store.table(wanted.table)
+    identifier = plan.match.identifier[home.party_id]
+    if (record.identifier, record.kind) != (identifier, plan.match.kind):
+        raise PlanError(
+            "table {table} was added with identifier {got} of kind {kind}; "
+            "the plan says {wanted} of kind {wanted_kind}",
+            table=wanted.table,
+            got=record.identifier,
+            kind=record.kind,
+            wanted=identifier,
+            wanted_kind=plan.match.kind,
+        )
+    missing = [column for column in wanted.columns if column not in record.columns]
+    if missing:
+        raise PlanError("table {table} has no column {column}", table=wanted.table, column=missing[0])
+
+
+def _find_grant(home: Home, job: Job, known: RunRecord | None, now: datetime) -> Grant:
+    """The grant for a run; one that began before stays with the grant that it began under."""
+    request = grant_request(job.plan, job)
+    if known is None or known.grant_id is None:
+        grant = home.grants.find(request, now, run_id=job.run_id)
+        home.grants.use(grant.grant_id, job.run_id)
+        return grant
+    if known.state != "done":
+        home.grants.check(known.grant_id, request, now, run_id=job.run_id)
+    return home.grants.get(known.grant_id)
+
+
+def grant_request(plan: Plan, job: Job | None = None) -> GrantRequest:
+    """What a job asks of the provider's data; a scorecard of the plan, if no job is named."""
+    table, openings = plan.tables[plan.parties.provider], plan.openings
+    kind = "scorecard" if job is None else job.kind
+    scores = kind == "score"
     return GrantRequest(
         asker=plan.parties.asker,
         helper=plan.parties.helper,
         purpose=plan.purpose,
         table=table.table,
         columns=list(table.columns),
-        mode="aided",
-        protocols=["match", "bin", "train", "score"],
+        mode=plan.mode,
+        protocols=list(_PROTOCOLS[kind]),  # type: ignore[arg-type]
         openings=Openings(
-            bin_counts=openings.bin_counts,
+            bin_counts="provider" if scores else openings.bin_counts,
             card=openings.card,
             reasons=openings.reasons,
-            training_summary=openings.training_summary,
+            training_summary=openings.training_summary and not scores,
         ),
     )
 
 
-def follow_job(home: Home, job: OfferedJob, session: Session, *, clock: Clock = utc_now) -> None:
+def follow_job(
+    home: Home,
+    offered: OfferedJob,
+    session: Session,
+    *,
+    exchange: Exchange | None = None,
+    clock: Clock = utc_now,
+) -> None:
     """Accept an offer and follow the asker's orders to the end of the run.
+
+    Args:
+        home: the institution.
+        offered: the offer, checked.
+        session: links to the other parties.
+        exchange: in mode local, where the two owners of this process meet.
+        clock: gives the time.
 
     Raises:
         TongzhouError: why this party stopped; it stands in the run and in the log.
     """
-    run_id, grant_id = job.offer.run_id, "" if job.grant is None else job.grant.grant_id
-    home.store.start_run(run_id, job.plan, role=job.role, grant_id=grant_id or None, now=clock())
-    home.store.reopen_run(run_id)
-    enter_missing(home, run_id)
+    run_id, grant_id = offered.offer.run_id, "" if offered.grant is None else offered.grant.grant_id
+    with our_kinds():
+        run = home.store.start_run(
+            run_id, offered.plan, role=offered.role, grant_id=grant_id or None, now=clock()
+        )
+        if run.state != "done":  # a finished one may still owe its cosignature
+            home.store.reopen_run(run_id)
+        enter_missing(home, run_id)
+    reason = INTERNAL_FAULT
     try:
-        with watching(home, run_id, session, check=_grant_check(job), clock=clock):
-            _follow(home, job, session, clock)
+        with (
+            our_kinds(),
+            watching(home, run_id, session, check=_grant_check(offered), clock=clock) as watch,
+        ):
+            context = JobContext(
+                home, offered.job, _role(offered), session, exchange, heed=watch.heed, clock=clock
+            )
+            _follow(context, offered)
+        home.store.finish_run(run_id, "done", now=clock())
+        reason = ""
     except TongzhouError as error:
-        if home.store.run(run_id).state == "running":
-            home.store.finish_run(run_id, "failed", reason=str(error), now=clock())
-            note_end(home.log, run_id, "failed", str(error))
+        reason = str(error)
         raise
-    home.store.finish_run(run_id, "done", now=clock())
+    finally:
+        if reason:
+            note_failure(home, run_id, reason, clock())
 
 
-def _follow(home: Home, job: OfferedJob, session: Session, clock: Clock) -> None:
-    context = JobContext(home, job.plan, _role(job), job.offer.run_id, session, clock=clock)
+def _follow(context: JobContext, offered: OfferedJob) -> None:
     asker = context.party.link("asker")
-    if job.plan.parties.helper is not None:
-        _compare_digests(context)
-    asker.send("job.accept", _acceptance(home, job))
+    if context.plan.parties.helper is not None:
+        _compare_digests(context, offered.offer)
+    accepted = _acceptance(context, offered)
+    asker.send("job.accept", accepted)
     while True:
         order, _ = asker.recv("step.order", StepOrder)
+        context.heed()
         if not order.step:
             break
-        _check_order(context, job, order)
-        home.store.forget_steps(context.run_id, after=order.after or None)
+        _check_order(context, offered, accepted, order)
+        context.home.store.forget_steps(context.run_id, after=order.after or None)
         context.minimum_rows = order.minimum_rows
         context.minimum_bin_rows = order.minimum_bin_rows
         play_step(context, order)
-    note_end(home.log, context.run_id, "done", "")
+    finish(context)
+
+
+def finish(context: JobContext) -> None:
+    """The end of a run at this party: every step must be there."""
+    steps = tuple(record.step for record in context.home.store.steps(context.run_id))
+    if steps != context.job.steps:
+        raise ProtocolError(
+            "{peer} ended run {run} before its last step",
+            peer=context.party.names["asker"],
+            run=context.run_id,
+        )
+    note_end(context.home.log, context.run_id, "done", "")
     exchange_cosignatures(context)
 
 
-def _compare_digests(context: JobContext) -> None:
-    """Provider and helper make sure that the asker told both the same plan."""
+def _compare_digests(context: JobContext, offer: Offer) -> None:
+    """Provider and helper make sure that the asker told both the same."""
+    told = [context.digest, offer.kind, offer.base_run, offer.commitment]
     other = context.party.link("helper" if context.role == "provider" else "provider")
-    other.send("job.digest", context.digest)
-    theirs, _ = other.recv("job.digest", str)
-    if theirs != context.digest:
+    other.send("job.digest", told)
+    theirs, _ = other.recv("job.digest", list[str])
+    if theirs != told:
         raise ProtocolError(
             "{peer} was told another plan of run {run} than {me}: the parties disagree on the plan",
             peer=other.peer,
@@ -162,36 +272,74 @@ def _compare_digests(context: JobContext) -> None:
         )
 
 
-def _acceptance(home: Home, job: OfferedJob) -> Acceptance:
-    run_id, grant = job.offer.run_id, job.grant
+def _acceptance(context: JobContext, offered: OfferedJob) -> Acceptance:
+    home, run_id, grant = context.home, context.run_id, offered.grant
     grant_id = "" if grant is None else grant.grant_id
+    scores = offered.offer.kind == "score"
     return Acceptance(
         party=home.party_id,
-        plan_digest=plan_digest(job.plan),
+        plan_digest=context.digest,
         done=tuple(record.step for record in home.store.steps(run_id)),
         attempts=attempts_of(home.log, run_id),
         grant_id=grant_id,
         grant="" if grant is None else home.grants.document(grant_id),
-        minimum_rows=0 if grant is None else grant.minimum_rows,
+        # Applicants come one or a few at a time: the least number of rows is about building a card.
+        minimum_rows=0 if grant is None else 1 if scores else grant.minimum_rows,
         minimum_bin_rows=0 if grant is None else grant.minimum_bin_rows,
-        commitment=commit_table(home, job.plan, run_id, role=job.role, grant_id=grant_id),
+        commitment=commit_table(home, context.job, role=offered.role, grant_id=grant_id),
     )
 
 
-def _check_order(context: JobContext, job: OfferedJob, order: StepOrder) -> None:
-    """The asker may not lower what the grant demands, skip a step, or use another grant."""
-    grant, peer = job.grant, context.party.names["asker"]
-    if order.after not in ("", *STEPS) or order.step not in STEPS:
-        raise ProtocolError("{peer} ordered a step that does not exist", peer=peer)
-    if STEPS.index(order.step) != (STEPS.index(order.after) + 1 if order.after else 0):
-        raise ProtocolError("{peer} ordered steps out of order", peer=peer)
-    if grant is None:
-        return
-    if order.grant_id != grant.grant_id or order.minimum_rows < grant.minimum_rows:
+def _check_order(context: JobContext, offered: OfferedJob, accepted: Acceptance, order: StepOrder) -> None:
+    """The asker may not lower what plan and grant demand, skip a step, or name other grants or inputs."""
+    peer = context.party.names["asker"]
+    _check_place(context, order)
+    least = 1 if offered.offer.kind == "score" else context.plan.match.minimum_rows
+    if order.minimum_rows < max(accepted.minimum_rows, least):
         raise ProtocolError(
-            "{peer} ordered a step under other terms than grant {grant}",
+            "{peer} ordered matches of {got} rows; plan and grant demand {minimum}",
             peer=peer,
-            grant=grant.grant_id,
+            got=order.minimum_rows,
+            minimum=max(accepted.minimum_rows, least),
+        )
+    inputs = {peer: offered.offer.commitment}
+    if context.role == "provider":
+        inputs[context.home.party_id] = accepted.commitment
+    told = {party: order.commitments.get(party) for party in inputs}
+    if told != inputs or set(order.commitments) != set(context.plan.owners):
+        raise ProtocolError("{peer} ordered a step with other commitments than were made", peer=peer)
+    if offered.grant is not None:
+        _check_terms(context, offered.grant, order)
+
+
+def _check_place(context: JobContext, order: StepOrder) -> None:
+    """The step must be the next one, and not be played without end."""
+    steps, peer, store = context.job.steps, context.party.names["asker"], context.home.store
+    if order.after not in ("", *steps) or order.step not in steps:
+        raise ProtocolError("{peer} ordered a step that does not exist", peer=peer)
+    done = [record.step for record in store.steps(context.run_id)]
+    place = steps.index(order.step)
+    if order.after != ("" if place == 0 else steps[place - 1]) or place > len(done):
+        raise ProtocolError("{peer} ordered steps out of order", peer=peer)
+    if store.run(context.run_id).state == "done":
+        raise ConflictError("run {run} is {old} and cannot go on", run=context.run_id, old="done")
+    played = attempts_of(context.home.log, context.run_id)[order.step]
+    if not played < order.attempt <= MAX_ATTEMPTS:
+        raise ProtocolError(
+            "{peer} ordered attempt {got} at step {step}; {played} are entered, and {most} are allowed",
+            peer=peer,
+            got=order.attempt,
+            step=order.step,
+            played=played,
+            most=MAX_ATTEMPTS,
+        )
+
+
+def _check_terms(context: JobContext, grant: Grant, order: StepOrder) -> None:
+    peer = context.party.names["asker"]
+    if order.grant_id != grant.grant_id:
+        raise ProtocolError(
+            "{peer} ordered a step under other terms than grant {grant}", peer=peer, grant=grant.grant_id
         )
     if order.minimum_bin_rows < grant.minimum_bin_rows:
         raise ProtocolError(
@@ -201,18 +349,20 @@ def _check_order(context: JobContext, job: OfferedJob, order: StepOrder) -> None
             grant=grant.grant_id,
             minimum=grant.minimum_bin_rows,
         )
-    context.home.grants.check(grant.grant_id, grant_request(job.plan), context.clock(), run_id=context.run_id)
+    request = grant_request(context.plan, context.job)
+    context.home.grants.check(grant.grant_id, request, context.clock(), run_id=context.run_id)
 
 
-def _grant_check(job: OfferedJob) -> Callable[[Home, datetime], None]:
+def _grant_check(offered: OfferedJob) -> Callable[[Home, datetime], None]:
     """What the watcher asks: whether the grant still holds."""
+    request = grant_request(offered.plan, offered.job)
 
     def check(home: Home, now: datetime) -> None:
-        if job.grant is not None:
-            home.grants.check(job.grant.grant_id, grant_request(job.plan), now, run_id=job.offer.run_id)
+        if offered.grant is not None:
+            home.grants.check(offered.grant.grant_id, request, now, run_id=offered.offer.run_id)
 
     return check
 
 
-def _role(job: OfferedJob) -> Role:
-    return "provider" if job.role == "provider" else "helper"
+def _role(offered: OfferedJob) -> Role:
+    return "provider" if offered.role == "provider" else "helper"

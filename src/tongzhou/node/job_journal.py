@@ -11,17 +11,19 @@ from typing import Any
 
 import msgspec
 
-from tongzhou.errors import ProtocolError
+from tongzhou.errors import ConflictError, ProtocolError
 from tongzhou.evidence.log import Log
 from tongzhou.node.home import Home
-from tongzhou.node.job_messages import STEPS, Receipt, SignedReceipt, StepCost
-from tongzhou.node.plan import Plan, encode_plan, plan_digest
+from tongzhou.node.job import Job
+from tongzhou.node.job_messages import MAX_ATTEMPTS, STEPS, Receipt, SignedReceipt, StepCost
+from tongzhou.node.plan import encode_plan, plan_digest
 from tongzhou.parties.documents import sign_document, verify_document
 from tongzhou.secure.party import Opening
 
 __all__ = [
     "StepSummary",
     "attempts_of",
+    "begun_as",
     "commit_table",
     "enter_missing",
     "enter_step",
@@ -34,7 +36,7 @@ __all__ = [
 RECEIPT_KIND = "receipt"
 STARTED, STEP, ENDED, REFUSED = "job-started", "job-step", "job-ended", "job-refused"
 _SALT_BYTES = 32
-_ATTEMPTS_MAX = 1000
+_NOTES_MAX = 1000
 
 
 class StepSummary(msgspec.Struct, frozen=True):
@@ -57,30 +59,58 @@ class StepSummary(msgspec.Struct, frozen=True):
     peer_measures: dict[str, dict[str, int]] = {}
 
 
-def commit_table(home: Home, plan: Plan, run_id: str, *, role: str, grant_id: str) -> str:
-    """Note that a run begins, and return the salted commitment to the own table ("" at the helper).
+def commit_table(home: Home, job: Job, *, role: str, grant_id: str) -> str:
+    """Note that a run begins, and return the salted commitment to the own rows ("" at the helper).
 
-    The salt stays in the private part of the entry: opening it later proves which table was used. Asked again
+    The salt stays in the private part of the entry: opening it later proves which rows were used. Asked again
     for the same run, it answers the same.
+
+    Raises:
+        ConflictError: the run was begun as another job, or on rows that were replaced since.
     """
-    index = home.log.find(STARTED, run_id)
-    if index is not None:
-        return str(home.log.payload(index).get("commitment", ""))
     record: dict[str, Any] = {
-        "grant_id": grant_id,
-        "plan": encode_plan(plan).decode(),
-        "plan_digest": plan_digest(plan),
-        "role": role,
+        "base_run": job.base_run,
         "commitment": "",
+        "content_hash": _content_hash(home, job, role),
+        "grant_id": grant_id,
+        "kind": job.kind,
+        "plan": encode_plan(job.plan).decode(),
+        "plan_digest": plan_digest(job.plan),
+        "role": role,
+        "salt": "",
     }
+    begun = begun_as(home.log, job.run_id)
+    if begun is not None:
+        _compare_beginnings(job.run_id, begun, record)
+        return str(begun["commitment"])
     if role != "helper":
-        table = home.store.table(plan.tables[home.party_id].table)
         salt = secrets.token_bytes(_SALT_BYTES)
-        digest = hashlib.sha256(salt + bytes.fromhex(table.content_hash)).hexdigest()
-        record |= {"table": table.name, "content_hash": table.content_hash, "salt": salt.hex()}
-        record["commitment"] = digest
-    home.log.append(record, kind=STARTED, key=run_id)
+        record["salt"] = salt.hex()
+        record["commitment"] = hashlib.sha256(salt + bytes.fromhex(record["content_hash"])).hexdigest()
+    home.log.append(record, kind=STARTED, key=job.run_id)
     return str(record["commitment"])
+
+
+def begun_as(log: Log, run_id: str) -> dict[str, Any] | None:
+    """What was noted when a run began; ``None`` if it did not begin here."""
+    index = log.find(STARTED, run_id)
+    return None if index is None else dict(log.payload(index))
+
+
+def _content_hash(home: Home, job: Job, role: str) -> str:
+    if role == "helper":
+        return ""
+    if job.applicants is not None:
+        return job.applicants.content_hash
+    return home.store.table(job.plan.tables[home.party_id].table).content_hash
+
+
+def _compare_beginnings(run_id: str, begun: dict[str, Any], now: dict[str, Any]) -> None:
+    if begun["content_hash"] != now["content_hash"]:
+        raise ConflictError("the rows of run {run} were replaced since it began; start a new run", run=run_id)
+    for field in ("kind", "base_run", "plan_digest", "role"):
+        if begun[field] != now[field]:
+            raise ConflictError("run {run} was begun as another job; start a new run", run=run_id)
 
 
 def enter_step(log: Log, summary: StepSummary) -> int:
@@ -110,7 +140,7 @@ def attempts_of(log: Log, run_id: str) -> dict[str, int]:
     counts = {}
     for step in STEPS:
         attempt = 0
-        while attempt < _ATTEMPTS_MAX and log.find(STEP, _key(run_id, step, attempt + 1)) is not None:
+        while attempt < MAX_ATTEMPTS and log.find(STEP, _key(run_id, step, attempt + 1)) is not None:
             attempt += 1
         counts[step] = attempt
     return counts
@@ -118,7 +148,7 @@ def attempts_of(log: Log, run_id: str) -> dict[str, int]:
 
 def note_refusal(log: Log, run_id: str, peer: str, sentence: str) -> None:
     """Enter that a request was refused, and why; a repeated refusal of the same run is entered once each."""
-    for count in range(1, _ATTEMPTS_MAX):
+    for count in range(1, _NOTES_MAX):
         key = f"{run_id}/{count}"
         if log.find(REFUSED, key) is None:
             log.append({"peer": peer, "reason": sentence}, kind=REFUSED, key=key)
@@ -127,7 +157,7 @@ def note_refusal(log: Log, run_id: str, peer: str, sentence: str) -> None:
 
 def note_end(log: Log, run_id: str, state: str, reason: str) -> None:
     """Enter how a run ended; the end of a resumed run is a further entry."""
-    for count in range(1, _ATTEMPTS_MAX):
+    for count in range(1, _NOTES_MAX):
         key = f"{run_id}/{count}"
         index = log.find(ENDED, key)
         if index is None:

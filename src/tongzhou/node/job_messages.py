@@ -1,6 +1,9 @@
-"""What the parties of a job say to each other around the protocols."""
+"""What the parties of a job say to each other around the protocols.
 
-from typing import Annotated, Final
+Every field that a peer fills has bounds: a message outside them is refused when it arrives, in one sentence.
+"""
+
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -9,16 +12,26 @@ from tongzhou.secure.party import Opening
 
 __all__ = [
     "JOB_PURPOSE",
+    "MAX_ATTEMPTS",
     "PEER_PURPOSE",
+    "SILENCE_S",
     "STEPS",
     "WITNESS_PURPOSE",
     "Acceptance",
+    "BinShape",
+    "JobKind",
+    "Kept",
+    "MatchFacts",
     "Offer",
+    "Published",
     "Receipt",
+    "ScoredShape",
     "SignedReceipt",
     "StepCost",
     "StepOrder",
     "StepReport",
+    "TrainShape",
+    "steps_of",
 ]
 
 JOB_PURPOSE: Final = "job"
@@ -30,10 +43,45 @@ WITNESS_PURPOSE: Final = "witness"
 PEER_PURPOSE: Final = "job-peer"
 """Purpose of a provider's call to the helper of the same run."""
 
+JobKind = Literal["scorecard", "score"]
+"""What a job makes: a scorecard, or scores of new applicants with the card of an earlier run."""
+
 STEPS: Final = ("match", "bin", "select", "train", "score", "publish")
 """The steps of a scorecard job, in order; each is saved by every party before the next begins."""
 
+_SCORE_STEPS: Final = ("match", "score")
+
+SILENCE_S: Final = 900.0
+"""Seconds of silence that a party of a run bears: matching a million identifiers is minutes of computing."""
+
+MAX_ATTEMPTS: Final = 100
+"""How often one step of one run may be played. Each time tells something anew, so the number is bounded."""
+
+_MAX_ROWS: Final = 4_000_000
+_MAX_COLUMNS: Final = 1000
+_MAX_BINS: Final = 1024
+_MAX_MEASURES: Final = 64
+_MAX_OPENINGS: Final = 100_000
+_MAX_PARTIES: Final = 8
+
 _RunId = Annotated[str, Meta(pattern=r"^[a-z0-9-]{8,64}$")]
+_AnyRunId = Annotated[str, Meta(pattern=r"^([a-z0-9-]{8,64})?$")]
+_Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+_Commitment = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")]
+_Word = Annotated[str, Meta(max_length=200)]
+_Step = Annotated[str, Meta(max_length=20)]
+_Attempt = Annotated[int, Meta(ge=0, le=MAX_ATTEMPTS)]
+_Count = Annotated[int, Meta(ge=0, le=2**53)]
+_SomeRows = Annotated[int, Meta(ge=1, le=_MAX_ROWS)]
+_Rows = Annotated[int, Meta(ge=0, le=_MAX_ROWS)]
+_SomeColumns = Annotated[int, Meta(ge=1, le=_MAX_COLUMNS)]
+_Names = Annotated[tuple[_Word, ...], Meta(min_length=1, max_length=_MAX_COLUMNS)]
+_Words = Annotated[dict[_Word, _Word], Meta(max_length=_MAX_PARTIES)]
+
+
+def steps_of(kind: JobKind) -> tuple[str, ...]:
+    """The steps of a kind of job, in order."""
+    return STEPS if kind == "scorecard" else _SCORE_STEPS
 
 
 class _Message(Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,13 +97,19 @@ class Offer(_Message, frozen=True):
         plan_digest: its digest, which the peer computes anew.
         software: version of the asker's program.
         commitment: salted commitment to the asker's table.
+        call: random word of this call, by which provider and helper find each other.
+        kind: what the job makes.
+        base_run: for scores, the run that made the card; empty otherwise.
     """
 
     run_id: _RunId
     plan: str
-    plan_digest: str
-    software: str
-    commitment: str
+    plan_digest: _Digest
+    software: _Word
+    commitment: _Commitment
+    call: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
+    kind: JobKind = "scorecard"
+    base_run: _AnyRunId = ""
 
 
 class Acceptance(_Message, frozen=True):
@@ -73,15 +127,15 @@ class Acceptance(_Message, frozen=True):
         commitment: salted commitment to the provider's table; empty at the helper.
     """
 
-    party: str
-    plan_digest: str
-    done: tuple[str, ...]
-    attempts: dict[str, int] = {}
-    grant_id: str = ""
-    grant: str = ""
-    minimum_rows: int = 0
-    minimum_bin_rows: int = 0
-    commitment: str = ""
+    party: _Word
+    plan_digest: _Digest
+    done: Annotated[tuple[_Step, ...], Meta(max_length=len(STEPS))]
+    attempts: Annotated[dict[_Step, _Attempt], Meta(max_length=len(STEPS))] = {}
+    grant_id: _Word = ""
+    grant: Annotated[str, Meta(max_length=1 << 19)] = ""
+    minimum_rows: _Count = 0
+    minimum_bin_rows: _Count = 0
+    commitment: _Commitment = ""
 
 
 class StepOrder(_Message, frozen=True):
@@ -97,13 +151,60 @@ class StepOrder(_Message, frozen=True):
         minimum_bin_rows: fewest rows in an opened bin.
     """
 
-    step: str
-    attempt: int
-    after: str
-    grant_id: str
-    commitments: dict[str, str]
-    minimum_rows: int
-    minimum_bin_rows: int
+    step: _Step
+    attempt: _Attempt
+    after: _Step
+    grant_id: _Word
+    commitments: _Words
+    minimum_rows: _Count
+    minimum_bin_rows: _Count
+
+
+class MatchFacts(_Message, frozen=True):
+    """What the asker tells the helper of a match."""
+
+    held_out_rows: _Rows
+    matched_rows: _Rows
+    training_rows: _Rows
+
+
+class BinShape(_Message, frozen=True):
+    """What the provider tells of its fine bins: how many for each variable, and over how many rows."""
+
+    bins: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=_MAX_BINS)], ...], Meta(min_length=1, max_length=_MAX_COLUMNS)
+    ]
+    rows: _SomeRows
+
+
+class Kept(_Message, frozen=True):
+    """The variables that the asker keeps."""
+
+    asker: _Names
+    provider: _Names
+
+
+class TrainShape(_Message, frozen=True):
+    """What the helper learns of a training."""
+
+    asker: _Names
+    provider: _Names
+    rows: _SomeRows
+
+
+class ScoredShape(_Message, frozen=True):
+    """What the helper learns of a scoring."""
+
+    rows: _SomeRows
+    asker_columns: _SomeColumns
+    provider_columns: _SomeColumns
+    training_rows: _SomeRows
+
+
+class Published(_Message, frozen=True):
+    """Digest of the published model, or ``closed`` where the owners do not share it."""
+
+    digest: Annotated[str, Meta(pattern=r"^([0-9a-f]{64}|closed)$")]
 
 
 class StepCost(_Message, frozen=True):
@@ -115,10 +216,10 @@ class StepCost(_Message, frozen=True):
         rounds: waits for a peer after having spoken.
     """
 
-    wall_us: int
-    cpu_us: int
-    bytes_sent: int
-    rounds: int
+    wall_us: _Count
+    cpu_us: _Count
+    bytes_sent: _Count
+    rounds: _Count
 
 
 class Receipt(_Message, frozen=True):
@@ -133,6 +234,9 @@ class Receipt(_Message, frozen=True):
         commitments: salted commitments to the input tables, by party.
         facts: results that every party may know, as text.
         learned: the leakage statement: for each role, what the step taught it.
+        mode: trust mode; ``local`` means that nothing was protected.
+        kind: what the job makes.
+        base_run: for scores, the run that made the card; empty otherwise.
     """
 
     run_id: str
@@ -145,6 +249,9 @@ class Receipt(_Message, frozen=True):
     commitments: dict[str, str]
     facts: dict[str, str]
     learned: dict[str, str]
+    mode: str = "aided"
+    kind: str = "scorecard"
+    base_run: str = ""
 
 
 class SignedReceipt(_Message, frozen=True):
@@ -169,7 +276,9 @@ class StepReport(_Message, frozen=True):
         measures: further figures of the step, such as the time of the training alone.
     """
 
-    signature: str
+    signature: Annotated[str, Meta(max_length=1 << 16)]
     cost: StepCost
-    openings: tuple[Opening, ...] = ()
-    measures: dict[str, int] = msgspec.field(default_factory=dict)
+    openings: Annotated[tuple[Opening, ...], Meta(max_length=_MAX_OPENINGS)] = ()
+    measures: Annotated[dict[_Word, _Count], Meta(max_length=_MAX_MEASURES)] = msgspec.field(
+        default_factory=dict
+    )

@@ -30,11 +30,11 @@ def play_step(context: JobContext, order: StepOrder) -> StepSummary:
     if order.step not in PLAYERS:
         raise ProtocolError("there is no step {step}", step=order.step)
     meter = _Meter(context)
-    context.begin_step()
+    context.begin_step(order.step)
     state, facts = PLAYERS[order.step](context)
     receipt = _receipt(context, order, facts)
     own = StepReport(
-        sign_receipt(context.home, receipt),
+        sign_receipt(context.home, receipt) if context.home.party_id in context.signers else "",
         meter.read(),
         tuple(context.party.openings),
         dict(context.measures),
@@ -68,6 +68,7 @@ def _receipt(context: JobContext, order: StepOrder, facts: dict[str, object]) ->
         match=plan.match.protocol,
         bin_counts=plan.openings.bin_counts,
         card=plan.openings.card,
+        mode=plan.mode,
     )
     return Receipt(
         run_id=context.run_id,
@@ -80,6 +81,9 @@ def _receipt(context: JobContext, order: StepOrder, facts: dict[str, object]) ->
         commitments=dict(sorted(order.commitments.items())),
         facts={name: str(facts[name]) for name in sorted(facts)},
         learned={role: words[0] for role, words in sorted(statement.learned.items())},
+        mode=plan.mode,
+        kind=context.job.kind,
+        base_run=context.job.base_run,
     )
 
 
@@ -90,18 +94,17 @@ def _agree(
     party = context.party
     if context.role == "asker":
         reports = {}
-        for role in ("provider", "helper"):
-            link = party.link(role)
+        for link in context.session.links.values():
             reports[link.peer], _ = link.recv("step.report", StepReport)
         signatures = {context.home.party_id: own.signature}
         signatures |= {name: report.signature for name, report in reports.items()}
-        for link in context.session.links.values():
-            link.send("step.signatures", signatures)
+        signatures = {name: signatures[name] for name in context.signers}
+        context.tell("step.signatures", signatures)
     else:
         reports = {}
         party.link("asker").send("step.report", own)
         signatures, _ = party.link("asker").recv("step.signatures", dict[str, str])
-    if set(signatures) != set(party.names.values()):
+    if set(signatures) != set(context.signers):
         raise ProtocolError("a receipt of step {step} is not signed by all parties", step=receipt.step)
     for name, token in signatures.items():
         verify_receipt(context.home, name, token, receipt)

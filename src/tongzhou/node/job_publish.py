@@ -1,17 +1,21 @@
 """Step `publish`: the trained card becomes a model file at every owner that may know it."""
 
 import hashlib
-import os
-from pathlib import Path
 
 from tongzhou.errors import StorageError
+from tongzhou.node.files import read_file
 from tongzhou.node.job_binning import column_meaning
 from tongzhou.node.job_context import JobContext
+from tongzhou.node.job_faults import from_peer
+from tongzhou.node.job_messages import Published
 from tongzhou.node.job_states import BinState, PublishState, SelectState, TrainState
-from tongzhou.parties.times import utc_text
-from tongzhou.risk.scorecard import CardInput, Scale, Scorecard, build_scorecard, to_json
+from tongzhou.node.models import save_model
+from tongzhou.parties.times import parse_utc, utc_text
+from tongzhou.risk.scorecard import CardInput, Scale, Scorecard, build_scorecard
 
-__all__ = ["joint_card", "model_name", "publish_step", "write_model"]
+__all__ = ["joint_card", "model_name", "publish_step"]
+
+_CARD_BYTES_MAX = 16 << 20
 
 
 def publish_step(context: JobContext) -> tuple[PublishState | None, dict[str, object]]:
@@ -19,24 +23,22 @@ def publish_step(context: JobContext) -> tuple[PublishState | None, dict[str, ob
     created = _agree_time(context)
     opening = context.plan.openings.card
     if not context.is_owner:
-        digest, _ = context.party.link("asker").recv("publish.digest", str)
-        return None, {"card": opening, "model_digest": digest}
-    trained = context.state("train", TrainState)
-    name = model_name(context)
+        told, _ = context.party.link("asker").recv("publish.digest", Published)
+        return None, {"card": opening, "model_digest": told.digest}
     digest = "closed"
     if opening != "shared":
-        card = joint_card(context, trained, created)
-        own = write_model(context.home.models / f"{name}.json", to_json(card))
+        card = joint_card(context, context.state("train", TrainState), created)
+        own = hashlib.sha256(read_file(save_model(context.home, card), _CARD_BYTES_MAX)).hexdigest()
         if opening == "both":
             digest = own
     if context.role == "asker":
-        context.party.link("helper").send("publish.digest", digest)
-    return PublishState(name, digest), {"card": opening, "model_digest": digest}
+        context.tell_helper("publish.digest", Published(digest))
+    return PublishState(model_name(context), digest), {"card": opening, "model_digest": digest}
 
 
 def model_name(context: JobContext) -> str:
-    """Name of the model that a run leaves: the plan's name and the run."""
-    return f"{context.plan.name}-{context.run_id}"
+    """Name of the model that a run leaves, without the ending ``.json``: plan and run, its version."""
+    return f"{context.plan.name}@{context.run_id}.card"
 
 
 def joint_card(context: JobContext, trained: TrainState, created: str) -> Scorecard:
@@ -59,6 +61,7 @@ def joint_card(context: JobContext, trained: TrainState, created: str) -> Scorec
         inputs,
         sum(trained.intercept.values()),
         scale=scale,
+        version=context.run_id,
         created=created,
         provenance=provenance,
     )
@@ -81,31 +84,12 @@ def _card_input(context: JobContext, trained: TrainState, name: str) -> CardInpu
 
 
 def _agree_time(context: JobContext) -> str:
-    """One time for the model on all sides: the asker's."""
+    """One time for the model on all sides: when the asker began the run, the same at every attempt."""
     if context.role != "asker":
-        told, _ = context.party.link("asker").recv("publish.created", str)
-        return told
-    created = utc_text(context.clock())
-    for role in ("provider", "helper"):
-        context.party.link(role).send("publish.created", created)
+        asker = context.party.link("asker")
+        told, _ = asker.recv("publish.created", str)
+        with from_peer(asker.peer):
+            return utc_text(parse_utc(told, "publish.created"))
+    created = context.home.store.run(context.run_id).created
+    context.tell("publish.created", created)
     return created
-
-
-def write_model(path: Path, text: str) -> str:
-    """Write a model file whole or not at all; returns its SHA-256.
-
-    Raises:
-        StorageError: the disk does not take it.
-    """
-    data = text.encode()
-    new = path.with_suffix(".new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with new.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-    except OSError as error:
-        raise StorageError("model {file} cannot be written: {cause}", file=path, cause=error) from error
-    return hashlib.sha256(data).hexdigest()

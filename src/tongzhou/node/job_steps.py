@@ -14,10 +14,11 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from tongzhou.errors import DataError, ProtocolError
-from tongzhou.node.job_binning import bin_step, column_meaning
+from tongzhou.node.job_binning import bin_step, column_meaning, receive_offers
 from tongzhou.node.job_context import JobContext
+from tongzhou.node.job_messages import Kept, MatchFacts
 from tongzhou.node.job_publish import publish_step
-from tongzhou.node.job_states import BinState, HelperState, MatchState, SelectState, VariableOffer
+from tongzhou.node.job_states import BinState, MatchState, SelectState, VariableOffer
 from tongzhou.node.job_training import score_step, train_step
 from tongzhou.risk.selection import Candidate, select_variables
 from tongzhou.secure.matching import MatchSettings
@@ -32,34 +33,51 @@ _SPLIT_BYTES: Final = 8
 def match_step(context: JobContext) -> Played:
     """Find the common clients, and set the same share aside on both sides."""
     plan, settings = context.plan, MatchSettings(context.minimum_rows, context.run_id)
-    task = MatchTask(
-        settings,
-        plan.match.protocol,
-        lambda done, total: context.progress("match", done, total),
-    )
+    task = MatchTask(settings, plan.match.protocol, _progress(context))
     if not context.is_owner:
         task.run(context.seat, None)
-        facts, _ = context.party.link("asker").recv("match.facts", dict[str, int])
-        return None, dict(facts)
+        told, _ = context.party.link("asker").recv("match.facts", MatchFacts)
+        return None, msgspec.to_builtins(told)
     identifiers = context.identifiers()
-    places = task.run(context.seat, identifiers)
-    if places is None:
-        raise ProtocolError("matching gave no places")
-    held_out = held_out_rows([identifiers[place] for place in places], plan.holdout.seed, plan.holdout.share)
-    facts = {
-        "held_out_rows": int(held_out.sum()),
-        "matched_rows": len(places),
-        "training_rows": int((~held_out).sum()),
-    }
-    if min(facts["held_out_rows"], facts["training_rows"]) == 0:
+    places = _matched(context, task, identifiers)
+    if context.job.kind == "score":
+        # Every applicant is new to the card, so reasons may be told for each of them.
+        held_out = np.ones(len(places), dtype=np.bool_)
+    else:
+        names = [identifiers[place] for place in places]
+        held_out = held_out_rows(names, plan.holdout.seed, plan.holdout.share)
+    facts = MatchFacts(int(held_out.sum()), len(places), int((~held_out).sum()))
+    if context.job.kind == "scorecard" and min(facts.held_out_rows, facts.training_rows) == 0:
         raise DataError(
             "{rows} matched rows are too few to set {share:g} of them aside: one side of the split is empty",
             rows=len(places),
             share=plan.holdout.share,
         )
-    if context.role == "asker" and plan.parties.helper is not None:
-        context.party.link("helper").send("match.facts", facts)
-    return MatchState(places, held_out), dict(facts)
+    if context.role == "asker":
+        context.tell_helper("match.facts", facts)
+    return MatchState(places, held_out), msgspec.to_builtins(facts)
+
+
+def _matched(context: JobContext, task: MatchTask, identifiers: list[str]) -> NDArray[np.int64]:
+    """Places of the common identifiers. That none of the applicants is common is a result like any other."""
+    try:
+        places = task.run(context.seat, identifiers)
+    except DataError as error:
+        # Only the refusal for want of common identifiers names the minimum; by then all parties know of it.
+        if context.job.kind != "score" or "minimum" not in error.values:
+            raise
+        return np.empty(0, dtype=np.int64)
+    if places is None:
+        raise ProtocolError("matching gave no places")
+    return places
+
+
+def _progress(context: JobContext) -> Callable[[int, int], None]:
+    def tell(done: int, total: int) -> None:
+        context.heed()
+        context.progress("match", done, total)
+
+    return tell
 
 
 def held_out_rows(identifiers: list[str], seed: str, share: float) -> NDArray[np.bool_]:
@@ -79,16 +97,15 @@ def select_step(context: JobContext) -> Played:
     """The asker chooses the variables by information value, and tells the others."""
     if context.role == "asker":
         state = _select(context)
-        for role in ("provider", "helper"):
-            context.party.link(role).send("select.kept", (state.asker, state.provider))
+        context.tell("select.kept", Kept(state.asker, state.provider))
     else:
-        kept, _ = context.party.link("asker").recv("select.kept", tuple[tuple[str, ...], tuple[str, ...]])
-        state = SelectState(*kept)
+        kept, _ = context.party.link("asker").recv("select.kept", Kept)
+        state = SelectState(kept.asker, kept.provider)
     _known(context, state)
     if context.plan.openings.card == "both" and context.is_owner:
         state = _share_own_bins(context, state)
     facts: dict[str, object] = {"kept_asker": len(state.asker), "kept_provider": len(state.provider)}
-    return state, facts
+    return (state if context.is_owner else None), facts
 
 
 def _select(context: JobContext) -> SelectState:
@@ -121,7 +138,7 @@ def _share_own_bins(context: JobContext, state: SelectState) -> SelectState:
     """Where both learn the card, the asker tells the provider the bins of its kept variables."""
     context.party.record("bins of the asker's kept variables", len(state.asker), ("provider",), "grant: card")
     if context.role == "provider":
-        offers, _ = context.party.peer.recv("select.offers", tuple[VariableOffer, ...])
+        offers = receive_offers(context, "select.offers")
         if tuple(offer.name for offer in offers) != state.asker:
             raise ProtocolError(
                 "{peer} sent bins of other variables than it kept", peer=context.party.peer.peer
@@ -137,8 +154,10 @@ def _share_own_bins(context: JobContext, state: SelectState) -> SelectState:
 
 
 def _known(context: JobContext, state: SelectState) -> None:
-    """The kept variables must be columns of the plan."""
+    """The kept variables must be columns of the plan, each once."""
     for party, kept in zip(context.plan.owners, (state.asker, state.provider), strict=True):
+        if len(set(kept)) != len(kept):
+            raise ProtocolError("the selection names a column of {party} twice", party=party)
         unknown = set(kept) - set(context.plan.tables[party].columns)
         if unknown:
             raise ProtocolError(
@@ -157,8 +176,3 @@ PLAYERS: Final[dict[str, Callable[[JobContext], Played]]] = {
     "publish": publish_step,
 }
 """What each step does."""
-
-
-def helper_state(facts: dict[str, str]) -> HelperState:
-    """What the helper keeps of a step."""
-    return HelperState(msgspec.convert(facts, dict[str, str]))

@@ -1,5 +1,6 @@
 """Steps `train` and `score`: the joint regression on weights of evidence, and the total scores."""
 
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -9,9 +10,11 @@ from numpy.typing import NDArray
 
 from tongzhou.errors import DataError, ProtocolError
 from tongzhou.node.job_context import JobContext
+from tongzhou.node.job_messages import ScoredShape, TrainShape
 from tongzhou.node.job_states import BinState, MatchState, ScoreState, SelectState, TrainState, Variable
 from tongzhou.risk.scorecard import Scale
 from tongzhou.secure.logistic import LogisticSettings, OwnerBlock, OwnerFit
+from tongzhou.secure.party import other_owner
 from tongzhou.secure.scoring import ScoringKey
 from tongzhou.secure.staircase import PERIOD
 from tongzhou.secure.tasks import ScoreInput, ScoreTask, TrainResult, TrainTask
@@ -22,6 +25,7 @@ __all__ = ["evidence_matrix", "points_lost", "score_step", "scoring_key", "train
 
 Floats = NDArray[np.float64]
 _Kept = tuple[tuple[str, ...], tuple[str, ...]]
+_Reasons = tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int32]]
 
 
 def train_step(context: JobContext) -> tuple[TrainState | None, dict[str, object]]:
@@ -53,10 +57,17 @@ def _agree_shape(context: JobContext, selected: SelectState | None) -> tuple[_Ke
     if selected is not None:
         rows = int((~context.state("match", MatchState).held_out).sum())
         if context.role == "asker":
-            context.party.link("helper").send("train.shape", ((selected.asker, selected.provider), rows))
+            context.tell_helper("train.shape", TrainShape(selected.asker, selected.provider, rows))
         return (selected.asker, selected.provider), rows
-    shape, _ = context.party.link("asker").recv("train.shape", tuple[_Kept, int])
-    return shape
+    shape, _ = context.party.link("asker").recv("train.shape", TrainShape)
+    run = context.run_id
+    kept = (context.fact(run, "select", "kept_asker"), context.fact(run, "select", "kept_provider"))
+    rows = context.fact(run, "match", "training_rows")
+    if (len(shape.asker), len(shape.provider), shape.rows) != (*kept, rows):
+        raise ProtocolError(
+            "{peer} trains on other variables or rows than were kept", peer=context.party.names["asker"]
+        )
+    return (shape.asker, shape.provider), rows
 
 
 class _Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -142,14 +153,22 @@ class _Trial:
             party.peer.send("train.wrong", wrong)
         if party.role != "asker":
             told, _ = party.link("asker").recv("train.drop", str)
-            return told or None
+            return self._told_drop(told) if told else None
         theirs, _ = party.peer.recv("train.wrong", tuple[str, ...])
         if set(theirs) - set(self.kept[1]):
             raise ProtocolError("{peer} named variables that are not its own", peer=party.peer.peer)
         drop = self._weakest((*wrong, *theirs))
-        for role in ("provider", "helper"):
-            party.link(role).send("train.drop", drop or "")
+        self.context.tell("train.drop", drop or "")
         return drop
+
+    def _told_drop(self, told: str) -> str:
+        """Each drop leaves one variable less, and neither owner's last one goes: so the trainings end."""
+        if not any(told in names and len(names) > 1 for names in self.kept):
+            raise ProtocolError(
+                "{peer} drops a variable that is not in the training, or the last of its owner",
+                peer=self.context.party.names["asker"],
+            )
+        return told
 
     def _weakest(self, wrong: tuple[str, ...]) -> str | None:
         """Of the variables with a wrong sign, the one with the least information."""
@@ -198,8 +217,7 @@ def _train_state(
     known = _own_summary(context, names, result)
     if context.plan.openings.card == "both":
         context.party.peer.send("train.card", known)
-        theirs, _ = context.party.peer.recv("train.card", _Summary)
-        known = known.joined(theirs)
+        known = known.joined(_their_summary(context, kept))
         context.party.record(
             "weights of both owners", len(known.coefficients), ("asker", "provider"), "grant: card"
         )
@@ -222,6 +240,19 @@ def _train_state(
     )
 
 
+def _their_summary(context: JobContext, kept: _Kept) -> _Summary:
+    """The other owner's part, and nothing that is not its own."""
+    peer = context.party.peer
+    theirs, _ = peer.recv("train.card", _Summary)
+    role = other_owner(context.role)
+    names = set(kept[0] if role == "asker" else kept[1])
+    numbers = (*theirs.intercept.values(), *theirs.coefficients.values(), *theirs.errors.values())
+    wrong = set(theirs.intercept) != {role} or set(theirs.coefficients) != names
+    if wrong or not set(theirs.errors) <= names or not all(map(math.isfinite, numbers)):
+        raise ProtocolError("{peer} told weights that are not those of its variables", peer=peer.peer)
+    return theirs
+
+
 def _own_summary(context: JobContext, names: tuple[str, ...], result: TrainResult) -> _Summary:
     if result.fit is None:
         return _Summary({}, {}, {})
@@ -231,21 +262,43 @@ def _own_summary(context: JobContext, names: tuple[str, ...], result: TrainResul
 
 
 def score_step(context: JobContext) -> tuple[ScoreState | None, dict[str, object]]:
-    """Score every matched client; only the asker learns totals, and reasons for the held-out clients."""
+    """Score every matched client; only the asker learns totals, and reasons for those new to the card.
+
+    New to the card are the held-out clients of a scorecard job, and all applicants of a scoring job.
+    """
     if not context.is_owner:
-        shape, _ = context.party.link("asker").recv("score.shape", tuple[int, int, int, int])
-        ScoreTask(*shape).run(context.seat, None)
-        return None, {"scored_rows": shape[0]}
+        rows = _help_scoring(context)
+        return None, {"scored_rows": rows}
     matched, trained = context.state("match", MatchState), context.state("train", TrainState)
-    shape = (len(matched.places), len(trained.asker), len(trained.provider), trained.training_rows)
+    rows = len(matched.places)
+    if rows == 0:
+        return ScoreState(np.empty(0), *_no_reasons()), {"scored_rows": 0}
+    shape = ScoredShape(rows, len(trained.asker), len(trained.provider), trained.training_rows)
     if context.role == "asker":
-        context.party.link("helper").send("score.shape", shape)
+        context.tell_helper("score.shape", shape)
     names = trained.asker if context.role == "asker" else trained.provider
     values = evidence_matrix(context, names, matched.places)
-    logits = ScoreTask(*shape).run(context.seat, ScoreInput(values, scoring_key(context, trained)))
+    logits = _score_task(shape).run(context.seat, ScoreInput(values, scoring_key(context, trained)))
     reasons = _reasons(context, trained, int(matched.held_out.sum()))
     state = ScoreState(np.empty(0) if logits is None else logits, *reasons)
-    return state, {"scored_rows": shape[0]}
+    return state, {"scored_rows": rows}
+
+
+def _help_scoring(context: JobContext) -> int:
+    rows = context.fact(context.run_id, "match", "matched_rows")
+    if rows == 0:
+        return 0
+    shape, _ = context.party.link("asker").recv("score.shape", ScoredShape)
+    trained = context.job.run_of("train")
+    known = (rows, context.fact(trained, "train", "training_rows"))
+    if (shape.rows, shape.training_rows) != known:
+        raise ProtocolError("{peer} scores other rows than were matched", peer=context.party.names["asker"])
+    _score_task(shape).run(context.seat, None)
+    return rows
+
+
+def _score_task(shape: ScoredShape) -> ScoreTask:
+    return ScoreTask(shape.rows, shape.asker_columns, shape.provider_columns, shape.training_rows)
 
 
 def scoring_key(context: JobContext, trained: TrainState) -> ScoringKey:
@@ -276,32 +329,42 @@ def points_lost(variable: Variable, weight: float, scale: Scale) -> NDArray[np.i
     return lost
 
 
-def _reasons(
-    context: JobContext, trained: TrainState, rows: int
-) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int32]]:
+def _reasons(context: JobContext, trained: TrainState, rows: int) -> _Reasons:
     """The provider names, for each held-out client, its variables that cost most; the asker receives them."""
     limit = min(context.plan.openings.reasons, len(trained.provider))
     if context.plan.openings.card == "shared" or limit == 0:
-        return np.empty((0, 0), np.int16), np.empty((0, 0), np.int16), np.empty((0, 0), np.int32)
+        return _no_reasons()
     if context.role == "provider":
         found = _costliest(context, trained, limit)
         context.party.peer.send("score.reasons", None, found)
-        return np.empty((0, 0), np.int16), np.empty((0, 0), np.int16), np.empty((0, 0), np.int32)
+        return _no_reasons()
     specs = [ArraySpec(kind, (rows, limit)) for kind in ("<i2", "<i2", "<i4")]
     _, (which, bins, points) = context.party.peer.recv("score.reasons", None, specs)
     context.party.record(
         "costliest variables of a held-out client", rows * limit, ("asker",), "grant: reasons"
     )
-    if which.size and (which.min() < -1 or which.max() >= len(trained.provider)):
+    limits = _bin_limits(context, trained)
+    known = bool(((which >= -1) & (which < len(trained.provider))).all())
+    if not known or bool((points < 0).any()) or bool(((bins < -1) | (bins >= limits[which])).any()):
         raise ProtocolError(
             "{peer} named a reason that is not one of its variables", peer=context.party.peer.peer
         )
     return which, bins, points
 
 
-def _costliest(
-    context: JobContext, trained: TrainState, limit: int
-) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int32]]:
+def _bin_limits(context: JobContext, trained: TrainState) -> NDArray[np.int64]:
+    """How many bins each variable of the provider has, as far as the asker knows; 0 where closed, at -1."""
+    offers = {offer.name: offer.variable for offer in context.state("bin", BinState).offers}
+    found = [offers.get(name) for name in trained.provider]
+    counts = [0 if variable is None else variable.table.bins.bin_count for variable in found]
+    return np.array([*counts, 0], dtype=np.int64)
+
+
+def _no_reasons() -> _Reasons:
+    return np.empty((0, 0), np.int16), np.empty((0, 0), np.int16), np.empty((0, 0), np.int32)
+
+
+def _costliest(context: JobContext, trained: TrainState, limit: int) -> _Reasons:
     matched = context.state("match", MatchState)
     places = matched.places[matched.held_out]
     card = context.plan.card

@@ -1,10 +1,10 @@
-"""Owners cosign the checkpoints of each other's logs (C2SP tlog-witness): at the end of a run, or on a call."""
+"""Owners cosign the checkpoints of each other's logs (C2SP tlog-witness): when a run ends, or on a call."""
 
 from collections.abc import Callable
 
 import msgspec
 
-from tongzhou.errors import VerificationError
+from tongzhou.errors import ProtocolError, VerificationError
 from tongzhou.evidence.errors import EvidenceError
 from tongzhou.evidence.note import COSIGNATURE_TYPE, make_vkey
 from tongzhou.evidence.witness import Witness, WitnessAnswer, gather_cosignature
@@ -25,6 +25,8 @@ __all__ = [
     "witness_vkey",
 ]
 
+_REQUESTS_MAX = 16  # one usually; a second after the answer that the witness knows another size
+
 
 class _Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     status: int
@@ -37,7 +39,7 @@ def exchange_cosignatures(context: JobContext) -> None:
     Raises:
         VerificationError: the other refuses: the log went back, or split.
     """
-    if not context.is_owner:
+    if not context.is_owner or context.plan.mode == "local":
         return
     home, link = context.home, context.party.peer
     if context.role == "asker":
@@ -96,16 +98,21 @@ def _carrier(link: Link) -> Callable[[str], WitnessAnswer]:
 
 
 def answer_cosignatures(home: Home, link: Link) -> None:
-    """Cosign what the peer brings, until it has no more to bring."""
+    """Cosign what the peer brings, until it has no more to bring.
+
+    Raises:
+        ProtocolError: it does not come to an end.
+    """
     card = home.trust.get(link.peer)
     logs = {log_origin(card.party_id): log_vkey(card.party_id, card.public_key_bytes)}
     witness = Witness(home.witness_path, LogSigner(home.identity), logs)
     try:
-        while True:
+        for _ in range(_REQUESTS_MAX):
             request, _ = link.recv("witness.request", str)
             if not request:
                 return
             answer = witness.add_checkpoint(request)
             link.send("witness.answer", _Answer(answer.status, answer.body))
+        raise ProtocolError("{peer} asks for cosignatures without end", peer=link.peer)
     finally:
         witness.close()

@@ -177,6 +177,17 @@ STATEMENTS: Final[dict[str, Statement]] = {
         ("none: public by agreement", "无：按约定公开"),
         "—",
     ),
+    "local": Statement(
+        {
+            "asker": (
+                "everything: one process holds both owners' data, nothing is protected",
+                "一切：同一进程持有双方数据，没有任何保护",
+            ),
+            "provider": _NOTHING,
+        },
+        ("none: one process, no protection", "无：单一进程，无保护"),
+        "—",
+    ),
     "witness": Statement(
         {
             "asker": ("the size and root of the partner's log", "合作方日志的大小与根"),
@@ -189,7 +200,9 @@ STATEMENTS: Final[dict[str, Statement]] = {
 }
 
 
-def statement_of(step: str, *, match: str, bin_counts: str, card: str) -> Statement:
-    """The statement of a step under a plan's protocol and openings."""
+def statement_of(step: str, *, match: str, bin_counts: str, card: str, mode: str = "aided") -> Statement:
+    """The statement of a step under a plan's protocol, openings and trust mode."""
+    if mode == "local":
+        return STATEMENTS["local"]
     variant = {"match": f"match.{match}", "bin": f"bin.{bin_counts}", "train": f"train.{card}"}
     return STATEMENTS[variant.get(step, step)]
