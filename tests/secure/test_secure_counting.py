@@ -135,5 +135,5 @@ def test_the_asker_must_bring_a_label() -> None:
         codes = [np.array([0, 1], dtype=np.int16)] if engine.party.role == "provider" else None
         count_events(engine, 2, [2], codes=codes)
 
-    with pytest.raises(DataError, match="the asker needs a label to count events"):
+    with pytest.raises(DataError, match="the asker needs a label, one of 0 and 1"):
         play(program)

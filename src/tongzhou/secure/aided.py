@@ -54,6 +54,11 @@ class Hidden:
     rows: int
     words: Words
 
+    def some(self, rows: slice) -> "Hidden":
+        """The same matrix with fewer rows."""
+        words = np.ascontiguousarray(self.words[:, rows])
+        return Hidden(self.owner, self.columns, words.shape[1], words)
+
 
 class AidedEngine:
     """The primitives of `aided` mode, seen from one party.
@@ -134,11 +139,18 @@ class AidedEngine:
         """Give the other owner a masked form of a private matrix ``(d, n)``, once for all its products."""
         columns, rows = shape
         if self.party.role == owner and words is not None:
-            self._send_matrix(words - self.stream(owner).words(columns, rows))
+            for start, stop in _pieces(*shape):
+                masked = words[start:stop] - self.stream(owner).words(stop - start, rows)
+                self.party.peer.send("hide", None, [masked])
             return Hidden(owner, columns, rows, words)
-        if not self.is_owner:
-            return Hidden(owner, columns, rows, self.stream(owner).words(columns, rows))
-        return Hidden(owner, columns, rows, self._recv_matrix(columns, rows))
+        held = np.empty(shape, dtype=np.uint64)
+        for start, stop in _pieces(*shape):
+            if self.is_owner:
+                spec = ArraySpec("<u8", (stop - start, rows))
+                held[start:stop] = self.party.peer.recv("hide", None, [spec])[1][0]
+            else:
+                held[start:stop] = self.stream(owner).words(stop - start, rows)
+        return Hidden(owner, columns, rows, held)
 
     def times(self, matrix: Hidden, weights: Shared) -> Shared:
         """Shared ``weights (d,)`` times a private matrix: one shared number a row, ``(n,)``."""
@@ -178,58 +190,78 @@ class AidedEngine:
 
     # --- shared by shared --------------------------------------------------------------------------------
 
-    def matmul(self, left: Shared, right: Shared) -> Shared:
-        """Product of two shared matrices ``(p, q)`` and ``(q, r)`` (Beaver's triple)."""
+    def matmul(self, left: Shared, right: Shared, *, drop: int = 0) -> Shared:
+        """Product of two shared matrices ``(p, q)`` and ``(q, r)`` (Beaver's triple).
+
+        Args:
+            left: shared ``(p, q)``.
+            right: shared ``(q, r)``.
+            drop: fractional bits to truncate from the product, as `truncate` does.
+        """
         shape = (left.shape[0], right.shape[1])
+        drawn = [left.shape, right.shape, *([shape] if drop else [])]
         if left.share is None or right.share is None:
-            masks = [(self.stream(r).words(*left.shape), self.stream(r).words(*right.shape)) for r in OWNERS]
-            total = (masks[0][0] + masks[1][0]) @ (masks[0][1] + masks[1][1])
-            self._deal("matmul", total)
+            masks = self._mask_sums(drawn)
+            dealt = [masks[0] @ masks[1], *([_mask_parts(masks[2], drop)] if drop else [])]
+            self._deal("matmul", dealt)
             return Shared(shape, None)
-        stream = self.stream(self.party.role)
-        mask_left, mask_right = stream.words(*left.shape), stream.words(*right.shape)
-        mask_product = self._dealt("matmul", shape)
-        open_left, open_right = self._exchange("matmul", left.share - mask_left, right.share - mask_right)
-        share = open_left @ mask_right + mask_left @ open_right + mask_product
+        masks = [self.stream(self.party.role).words(*size) for size in drawn]
+        product, *parts = self._dealt("matmul", [shape, *([(2, *shape)] if drop else [])])
+        open_left, open_right = self._exchange("matmul", left.share - masks[0], right.share - masks[1])
+        share = open_left @ masks[1] + masks[0] @ open_right + product
         if self.party.role == "asker":
             share += open_left @ open_right
+        if drop:
+            share = self._without_low_bits(share, masks[2], parts[0], drop)
         return Shared(shape, share)
 
     def truncate(self, value: Shared, bits: int) -> Shared:
-        """Drop `bits` fractional bits of a shared value with ``|value| < 2^62``; off by at most one unit."""
+        """Drop `bits` fractional bits of a shared value with ``|value| < 2^62``; off by less than one unit.
+
+        The error depends on the mask alone and is zero in the mean.
+        """
         if value.share is None:
-            mask = self.stream("asker").words(*value.shape) + self.stream("provider").words(*value.shape)
-            self._deal("truncate", np.stack([(mask & _LOW_63) >> np.uint64(bits), mask >> np.uint64(63)]))
+            (mask,) = self._mask_sums([value.shape])
+            self._deal("truncate", [_mask_parts(mask, bits)])
             return Shared(value.shape, None)
         mask = self.stream(self.party.role).words(*value.shape)
-        high, top = self._dealt("truncate", (2, *value.shape))
-        shifted = value.share + mask
+        (parts,) = self._dealt("truncate", [(2, *value.shape)])
+        return Shared(value.shape, self._without_low_bits(value.share, mask, parts, bits))
+
+    def _without_low_bits(self, share: Words, mask: Words, parts: Words, bits: int) -> Words:
+        """An owner's part of a truncation, given its shares of the parts of the mask."""
+        high, top = parts
+        shifted = share + mask
         if self.party.role == "asker":
-            shifted = shifted + _HALF_RANGE
+            shifted += _HALF_RANGE
         (opened,) = self._exchange("truncate", shifted)
         # The masked value wrapped past 2^63 exactly where the top bits of mask and opened word differ.
         opened_top = opened >> np.uint64(63)
         wrapped = top - (opened_top << np.uint64(1)) * top
-        share = (wrapped << np.uint64(63 - bits)) - high
+        result: Words = (wrapped << np.uint64(63 - bits)) - high
         if self.party.role == "asker":
-            share += (opened_top << np.uint64(63 - bits)) + ((opened & _LOW_63) >> np.uint64(bits))
-            share -= np.uint64(1 << (62 - bits))
-        return Shared(value.shape, share)
+            result += (opened_top << np.uint64(63 - bits)) + ((opened & _LOW_63) >> np.uint64(bits))
+            result -= np.uint64(1 << (62 - bits))
+        return result
 
     # --- dealing -------------------------------------------------------------------------------------------
 
-    def _deal(self, tag: str, value: Words) -> None:
-        """Helper: share a value. The asker's share comes from its stream, the provider gets the rest."""
-        self.party.link("provider").send(
-            f"deal.{tag}", None, [value - self.stream("asker").words(*value.shape)]
-        )
+    def _mask_sums(self, shapes: Sequence[tuple[int, ...]]) -> list[Words]:
+        """Helper: the masks that both owners draw from their streams, added up."""
+        asker, provider = (self.stream(role) for role in OWNERS)
+        return [asker.words(*shape) + provider.words(*shape) for shape in shapes]
 
-    def _dealt(self, tag: str, shape: tuple[int, ...]) -> Words:
-        """Owner: take its share of a dealt value."""
+    def _deal(self, tag: str, values: Sequence[Words]) -> None:
+        """Helper: share values. The asker's shares come from its stream, the provider gets the rest."""
+        shares = [value - self.stream("asker").words(*value.shape) for value in values]
+        self.party.link("provider").send(f"deal.{tag}", None, shares)
+
+    def _dealt(self, tag: str, shapes: Sequence[tuple[int, ...]]) -> list[Words]:
+        """Owner: take its shares of dealt values."""
         if self.party.role == "asker":
-            return self.stream("asker").words(*shape)
-        _, (share,) = self.party.link("helper").recv(f"deal.{tag}", None, [ArraySpec("<u8", shape)])
-        return share
+            return [self.stream("asker").words(*shape) for shape in shapes]
+        specs = [ArraySpec("<u8", shape) for shape in shapes]
+        return self.party.link("helper").recv(f"deal.{tag}", None, specs)[1]
 
     def _exchange(self, tag: str, *masked: Words) -> list[Words]:
         """Owners: open values that a uniform mask hides."""
@@ -237,16 +269,10 @@ class AidedEngine:
         _, theirs = self.party.peer.recv(f"masked.{tag}", None, [ArraySpec("<u8", m.shape) for m in masked])
         return [ours + other for ours, other in zip(masked, theirs, strict=True)]
 
-    def _send_matrix(self, words: Words) -> None:
-        for start, stop in _pieces(*words.shape):
-            self.party.peer.send("hide", None, [words[start:stop]])
 
-    def _recv_matrix(self, columns: int, rows: int) -> Words:
-        pieces = [
-            self.party.peer.recv("hide", None, [ArraySpec("<u8", (stop - start, rows))])[1][0]
-            for start, stop in _pieces(columns, rows)
-        ]
-        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+def _mask_parts(mask: Words, bits: int) -> Words:
+    """What the owners need to know of a truncation's mask, ``(2, …)``: its high bits, and its top bit."""
+    return np.stack([(mask & _LOW_63) >> np.uint64(bits), mask >> np.uint64(63)])
 
 
 def _weights_times(matrix: Words, weights: Words) -> Words:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from tongzhou.errors import DataError, ProtocolError
 from tongzhou.secure.aided import AidedEngine
 from tongzhou.secure.party import Role
+from tongzhou.secure.refusals import no_label
 from tongzhou.wire.messages import ArraySpec
 
 __all__ = ["BinCounts", "CountOpening", "count_events", "refuse_small"]
@@ -144,7 +145,7 @@ def _permuted_sums(
         _, (hidden,) = party.peer.recv("bin.label", None, [ArraySpec("<u4", (rows,))])
         return _segment_sums(hidden[inner] + dealt, totals)
     if label is None:
-        raise DataError("the asker needs a label to count events")
+        raise no_label()
     before, after = engine.stream("asker").halves(rows), engine.stream("asker").halves(rows)
     _, (outer,) = party.peer.recv("bin.order", None, [ArraySpec("<u4", (rows,))])
     _refuse_repeats(party.peer.peer, outer, rows)

@@ -1,54 +1,49 @@
 """Small shared matrices: the inverse of a positive definite one.
 
-Newton and Schulz: ``X ← X (2 I - A X)`` doubles the correct digits once ``|I - A X| < 1``, and needs only
-products, so nothing is opened. (Schulz, Iterative Berechnung der reziproken Matrix, ZAMM 13, 1933.)
+With ``R = I - N`` and every eigenvalue of N in (0, 1], the inverse is
+``I + R + R² + … = (I + R)(I + R²)(I + R⁴) …``. Each factor doubles the number of terms and needs two products
+that do not wait for each other: one round, and one to truncate. Nothing is opened. (The product form of
+Schulz's iteration: Schulz, Iterative Berechnung der reziproken Matrix, ZAMM 13, 1933.)
+
+Range: after k factors no entry is above 2^k, so a product has at most k + `MATRIX_BITS` + `INVERSE_BITS`
+bits, which must stay below 62.
 """
 
 import numpy as np
 
 from tongzhou.secure.aided import AidedEngine
 from tongzhou.secure.ring import encode
-from tongzhou.secure.shared import Shared
+from tongzhou.secure.shared import Shared, join, zeros
 
-__all__ = ["INVERSE_BITS", "MATRIX_BITS", "invert"]
+__all__ = ["INVERSE_BITS", "MATRIX_BITS", "MAX_DOUBLINGS", "invert"]
 
-MATRIX_BITS = 24
-"""Fractional bits of the matrix to invert (entries of at most a few units)."""
+MATRIX_BITS = 28
+"""Fractional bits of the matrix to invert."""
 
 INVERSE_BITS = 20
-"""Fractional bits of the inverse (entries of at most a few thousand)."""
+"""Fractional bits of the inverse."""
+
+MAX_DOUBLINGS = 61 - MATRIX_BITS - INVERSE_BITS
 
 
-def invert(engine: AidedEngine, matrix: Shared, *, largest: float, iterations: int) -> Shared:
-    """Inverse of a shared symmetric positive definite matrix.
+def invert(engine: AidedEngine, matrix: Shared, *, doublings: int) -> Shared:
+    """Inverse of a shared symmetric matrix with eigenvalues in (0, 1].
 
     Args:
         engine: who computes.
         matrix: shared ``(d, d)`` with `MATRIX_BITS`.
-        largest: public bound on the largest eigenvalue; the start is ``I / largest``.
-        iterations: doublings; an eigenvalue λ is inverted to within ``(1 - λ/largest)^(2^iterations)``.
+        doublings: factors, at most `MAX_DOUBLINGS`; an eigenvalue λ is inverted to within a part of
+            ``(1 - λ)^(2^doublings)``.
 
     Returns:
         Shared ``(d, d)`` with `INVERSE_BITS`.
     """
     size = matrix.shape[0]
-    unit = np.eye(size)
-    start = encode(unit / largest, INVERSE_BITS)
-    # The first doubling needs no product of two shared matrices: X0 is a public multiple of the unit.
-    factor = round(2.0**INVERSE_BITS / largest)
-    residual = engine.truncate(matrix.scaled(factor), INVERSE_BITS)
-    inverse = _refine(engine, None, residual, start)
-    for _ in range(iterations - 1):
-        product = engine.truncate(engine.matmul(matrix, inverse), INVERSE_BITS)
-        inverse = _refine(engine, inverse, product, start)
-    return inverse
-
-
-def _refine(engine: AidedEngine, inverse: Shared | None, product: Shared, start: np.ndarray) -> Shared:
-    """``X (2 I - A X)`` from X and the product A X (scale `MATRIX_BITS`)."""
-    size = product.shape[0]
-    rest = engine.add_public(product.scaled(-1), encode(2 * np.eye(size), MATRIX_BITS))
-    if inverse is None:
-        factor = int(start[0, 0])
-        return engine.truncate(rest.scaled(factor), MATRIX_BITS)
-    return engine.truncate(engine.matmul(inverse, rest), MATRIX_BITS)
+    rest = engine.add_public(matrix.scaled(-1), encode(np.eye(size), MATRIX_BITS))
+    unit = engine.add_public(zeros(size, size, owner=engine.is_owner), encode(np.eye(size), INVERSE_BITS))
+    inverse = unit + engine.truncate(rest, MATRIX_BITS - INVERSE_BITS)
+    rest = engine.matmul(rest, rest, drop=MATRIX_BITS)
+    for _ in range(doublings - 2):
+        product = engine.matmul(join(inverse, rest), rest, drop=MATRIX_BITS)
+        inverse, rest = inverse + product.part(0, size), product.part(size, 2 * size)
+    return inverse + engine.matmul(inverse, rest, drop=MATRIX_BITS)

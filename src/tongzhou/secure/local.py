@@ -12,24 +12,54 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tongzhou.errors import DataError
 from tongzhou.secure.counting import BinCounts, CountOpening, refuse_small
-from tongzhou.secure.logistic import LogisticSettings, OwnerBlock, OwnerFit
+from tongzhou.secure.logistic import (
+    SMALLEST_CURVATURE,
+    WEIGHT_BITS,
+    LogisticSettings,
+    OwnerBlock,
+    OwnerFit,
+    row_block_bits,
+)
 from tongzhou.secure.matching import MatchSettings, Places
-from tongzhou.secure.ring import Reals
+from tongzhou.secure.refusals import no_label, not_converged, one_class, too_few_common, undefined_weights
+from tongzhou.secure.ring import Reals, Words, decode, encode
+from tongzhou.secure.scoring import ScoringKey
+from tongzhou.secure.whitening import Whitened, row_bits, whiten, whitened_rows
 
-__all__ = ["ClearFit", "count_events_clear", "fit_logistic_clear", "match_clear", "score_clear"]
+__all__ = [
+    "ClearFit",
+    "ClearPart",
+    "count_events_clear",
+    "fit_logistic_clear",
+    "match_clear",
+    "score_clear",
+]
+
+
+@dataclass(frozen=True)
+class ClearPart:
+    """One owner's part of a model fitted in the clear.
+
+    Attributes:
+        fit: its part of the intercept, and its coefficients.
+        errors: ``(d,)`` standard errors of its coefficients.
+        key: what it scores with. The asker's holds all weights, the provider's zeros, so that they add up as
+            shares do.
+    """
+
+    fit: OwnerFit
+    errors: Reals
+    key: ScoringKey
 
 
 @dataclass(frozen=True)
 class ClearFit:
-    """Both owners' parts of a model fitted in the clear, and their standard errors."""
+    """A model fitted in the clear: both owners' parts, and the length of the gradient after each step."""
 
-    asker: OwnerFit
-    provider: OwnerFit
-    asker_errors: Reals
-    provider_errors: Reals
-    steps: int
+    asker: ClearPart
+    provider: ClearPart
+    norms: list[float]
 
 
 def match_clear(
@@ -39,11 +69,7 @@ def match_clear(
     where = {identifier: place for place, identifier in enumerate(provider)}
     pairs = [(place, where[identifier]) for place, identifier in enumerate(asker) if identifier in where]
     if len(pairs) < max(settings.minimum_rows, 1):
-        raise DataError(
-            "fewer than {minimum} identifiers are common, so no match is told; check that both sides "
-            "normalise the same identifier, or lower match.minimum_rows within the grant",
-            minimum=max(settings.minimum_rows, 1),
-        )
+        raise too_few_common(settings.minimum_rows)
     own, other = zip(*pairs, strict=True)
     return np.array(own, dtype=np.int64), np.array(other, dtype=np.int64)
 
@@ -68,52 +94,83 @@ def count_events_clear(
 
 
 def fit_logistic_clear(settings: LogisticSettings, asker: OwnerBlock, provider: OwnerBlock) -> ClearFit:
-    """Newton's iteration in float64 on both blocks together."""
+    """Newton's iteration in float64 on both blocks together, in the coordinates of the protected modes.
+
+    Raises:
+        DataError: as `tongzhou.secure.logistic.fit_logistic`.
+    """
     if asker.label is None:
-        raise DataError("the asker needs a label to train")
-    rows = settings.rows
-    values = np.hstack([asker.values, provider.values])
-    means = values.mean(axis=0)
-    block = np.hstack([np.ones((rows, 1)), values - means])
-    ridge = np.eye(block.shape[1]) * settings.l2
-    ridge[0, 0] = 0.0
-    weights, curvature, steps = _newton(block, asker.label, ridge, settings)
-    errors = np.sqrt(np.diag(np.linalg.inv(curvature)) / rows)
-    split = 1 + settings.asker_columns
-    betas = weights[1:]
-    first = OwnerFit(float(weights[0] - means[: split - 1] @ betas[: split - 1]), betas[: split - 1])
-    second = OwnerFit(float(-means[split - 1 :] @ betas[split - 1 :]), betas[split - 1 :])
-    return ClearFit(first, second, errors[1:split], errors[split:], steps)
+        raise no_label()
+    blocks = [
+        whiten(
+            owner.values,
+            owner.names,
+            bits=row_block_bits(settings.rows),
+            intercept=owner is asker,
+            l2=settings.l2,
+        )
+        for owner in (asker, provider)
+    ]
+    rows = np.vstack([whitened_rows(blocks[0], asker.values), whitened_rows(blocks[1], provider.values)])
+    split = blocks[0].columns
+    penalty = np.zeros((len(rows), len(rows)))
+    penalty[:split, :split], penalty[split:, split:] = blocks[0].ridge, blocks[1].ridge
+    weights, inverse, norms = _newton(rows, asker.label, penalty, settings)
+    words = encode(weights, WEIGHT_BITS)
+    parts = [
+        _part(block, weights[own], inverse[own, own], share, settings)
+        for block, own, share in zip(
+            blocks, (slice(split), slice(split, None)), (words, np.zeros_like(words)), strict=True
+        )
+    ]
+    return ClearFit(parts[0], parts[1], norms)
 
 
-def score_clear(asker: OwnerFit, provider: OwnerFit, asker_values: Reals, provider_values: Reals) -> Reals:
+def score_clear(
+    asker: ScoringKey, provider: ScoringKey, asker_values: Reals, provider_values: Reals
+) -> Reals:
     """Total logits of new rows."""
-    return (
-        asker.intercept
-        + provider.intercept
-        + asker_values @ asker.coefficients
-        + provider_values @ provider.coefficients
-    )
+    weights = decode(asker.weights + provider.weights, WEIGHT_BITS)
+    split = asker.whitened.columns
+    own = weights[:split] @ whitened_rows(asker.whitened, asker_values)
+    total: Reals = own + weights[split:] @ whitened_rows(provider.whitened, provider_values)
+    return total
 
 
-def _newton(block: Reals, label: Reals, ridge: Reals, settings: LogisticSettings) -> tuple[Reals, Reals, int]:
-    rows = block.shape[0]
-    weights = np.zeros(block.shape[1])
+def _part(
+    block: Whitened, weights: Reals, inverse: Reals, share: Words, settings: LogisticSettings
+) -> ClearPart:
+    intercept, coefficients = block.coefficients(weights)
+    covariance = block.covariance(inverse) / 2.0 ** row_bits(settings.rows)
+    errors = np.sqrt(np.diag(covariance))
+    return ClearPart(OwnerFit(intercept, coefficients), errors, ScoringKey(block.without_rows(), share))
+
+
+def _newton(
+    rows: Reals, label: Reals, penalty: Reals, settings: LogisticSettings
+) -> tuple[Reals, Reals, list[float]]:
+    """Weights, the inverse of the curvature there, and the lengths of the gradients."""
+    count = 2.0 ** row_bits(settings.rows)
     rate = float(label.mean())
     if not 0 < rate < 1:
-        raise DataError("the label of the training rows is all one class; both 0 and 1 are needed")
-    weights[0] = np.log(rate / (1 - rate))
-    for step in range(settings.max_steps):
-        chance = 1 / (1 + np.exp(-block @ weights))
-        gradient = block.T @ (chance - label) / rows + ridge @ weights
-        curvature = (block * (chance * (1 - chance))[:, np.newaxis]).T @ block / rows + ridge
-        if np.linalg.norm(gradient) <= settings.tolerance:
-            return weights, curvature, step
-        weights = weights - np.linalg.solve(curvature, gradient)
-    raise DataError(
-        "the training did not converge in {steps} steps: the gradient is {got:.2g} long, {allowed:.2g} was "
-        "asked; a column may separate the classes: set train.l2, for example to 0.0001",
-        steps=settings.max_steps,
-        got=float(np.linalg.norm(gradient)),
-        allowed=settings.tolerance,
-    )
+        raise one_class()
+    weights = np.zeros(len(rows))
+    weights[0] = np.log(rate / (1 - rate)) / rows[0, 0]
+    norms: list[float] = []
+    for _ in range(settings.max_steps):
+        chance = 0.5 * (1 + np.tanh(weights @ rows / 2))
+        gradient = rows @ (chance - label) / count + penalty @ weights
+        curvature = (rows * (chance * (1 - chance))) @ rows.T / count + penalty
+        inverse = _inverse(curvature)
+        norms.append(float(np.linalg.norm(gradient)))
+        if norms[-1] <= settings.tolerance:
+            return weights, inverse, norms
+        weights = weights - inverse @ gradient
+    raise not_converged(settings.max_steps, norms[-1], settings.tolerance)
+
+
+def _inverse(curvature: Reals) -> Reals:
+    """The inverse, refused where the protected modes cannot compute it either."""
+    if float(np.linalg.eigvalsh(curvature)[0]) < SMALLEST_CURVATURE:
+        raise undefined_weights()
+    return np.asarray(np.linalg.inv(curvature), dtype=np.float64)

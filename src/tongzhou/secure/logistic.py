@@ -4,19 +4,23 @@ Statement
     Parties: asker (its own columns and the label), provider (its own columns), helper.
     Who learns what: both owners learn the number of rows and columns, the event rate rounded to two
     digits (it sets the first step), and the length of the gradient after each step (it decides whether to go
-    on). At the end the openings that the grant names: each owner its own weights and their covariance, or
-    both all weights, or nobody anything (weights stay shared). The helper learns the shapes and how many
-    steps were made.
+    on). At the end the openings that the grant names: each owner its own weights and their covariance, and
+    the reach of the other's part of a score to two digits; or nobody anything (weights stay shared). The
+    helper learns the shapes, whether events are rare, and which kind of step was made each time.
     Assumption: as `tongzhou.secure.aided`.
-    Cost: with n rows, d columns, K harmonics: once 8 n d bytes; a step 8 n (5 + 2 K) bytes and five rounds;
-    a curvature matrix 8 n (3 d + d_asker) bytes and about 4 log2(condition) rounds.
+    Cost: with n rows, d columns (d_a of them the asker's) and K harmonics: once 8 n (2 d_a + d_p + 3) bytes
+    and 2 (doublings + 2) rounds; an evaluation 8 n (6 + 2 K) bytes; a curvature matrix 8 m (2 d + d_a + 2 +
+    2 K) bytes on its m rows.
     Method: Newton's iteration with a curvature matrix that is kept while it serves (a chord method) and
-    renewed when a step gains less than a factor ten; see `staircase` for the logistic function and `linear`
-    for the inverse.
+    renewed when a step gains too little; see `staircase` for the logistic function, `curvature` for the
+    matrix and `linear` for its inverse.
 
 Fixed point. With L = ceil(log2 n) a block has 14 fractional bits (12 from 2^18 rows on) and columns of length
 2^(L/2). Residuals have 61 - L bits less the block's, so that by Cauchy and Schwarz a gradient sum stays below
 2^61 and needs no truncation over the rows at all; only d numbers are truncated in each step.
+
+The training ends when the gradient is shorter than the tolerance, or after a step that must make it so: one
+that starts from a gradient which the rate of the step before brings below the tolerance.
 """
 
 import math
@@ -28,28 +32,24 @@ import numpy as np
 
 from tongzhou.errors import DataError, ProtocolError
 from tongzhou.secure.aided import AidedEngine, Hidden
-from tongzhou.secure.linear import INVERSE_BITS, MATRIX_BITS, invert
+from tongzhou.secure.curvature import Curvature, Scales
+from tongzhou.secure.linear import INVERSE_BITS, MATRIX_BITS, MAX_DOUBLINGS, invert
 from tongzhou.secure.party import Role
+from tongzhou.secure.refusals import beyond_window, no_label, not_converged, one_class, undefined_weights
 from tongzhou.secure.ring import Reals, decode, encode
 from tongzhou.secure.shared import Shared, join, zeros
-from tongzhou.secure.staircase import (
-    LOGIT_BITS,
-    PERIOD,
-    PERIOD_BITS,
-    Angles,
-    share_angles,
-    sigmoid_coefficients,
-    slope_coefficients,
-)
+from tongzhou.secure.staircase import LINE_BITS, NARROW, RARE, WIDE, Angles, Staircase, mask_angles
 from tongzhou.secure.whitening import RIDGE_SHARE, Whitened, row_bits, whiten
 
 __all__ = [
+    "SMALLEST_CURVATURE",
     "WEIGHT_BITS",
     "CardOpening",
     "LogisticSettings",
     "OwnerBlock",
     "OwnerFit",
     "Training",
+    "check_reach",
     "coefficient_errors",
     "fit_logistic",
     "open_weights",
@@ -62,16 +62,20 @@ WEIGHT_BITS = 30
 """Fractional bits of the shared weights."""
 
 _GRADIENT_BITS = 61
-_COARSE, _FINE = 3, 8
 _NEAR = 0.05
 """From this gradient length on the fine series is used."""
-_KEEP = 0.1
+_KEEP = 0.02
 """A step must shorten the gradient by this factor, or the curvature is renewed."""
-_INVERSE_ITERATIONS = 8
-_LARGEST_CURVATURE = 0.5
-"""A quarter for each whitened block, twice that when the two blocks are fully correlated."""
+_DOUBLINGS = 8
+_CURVATURE_SHIFT = 1
+"""The curvature is a quarter of the identity at most, twice that when the two blocks are fully correlated:
+doubled, its eigenvalues are at most 1."""
+SMALLEST_CURVATURE = 2.0 ** (3 - _CURVATURE_SHIFT - MAX_DOUBLINGS)
+"""A curvature below this (about 1 in 2,048) in some direction is out of reach of the doublings."""
 _MAX_ROW_BITS = 22
-_MAX_LOGIT = PERIOD / 2
+_FACTOR_BITS = 10
+_VARIANCE_MIN = 2.0**-12
+"""Rarer events than one in 4,096 take a shorter first step, so that it fits the number format."""
 
 
 class LogisticSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,7 +85,8 @@ class LogisticSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         rows: number of matched training rows.
         asker_columns: variables of the asker, without the intercept.
         provider_columns: variables of the provider.
-        tolerance: the training ends when the gradient of the mean loss, in whitened coordinates, is shorter.
+        tolerance: how short the gradient of the mean loss must be at the end, in whitened coordinates; below
+            about 1e-7 fixed-point noise decides.
         l2: ridge penalty on the mean loss, on original coefficients (0: none).
         max_steps: bound on Newton steps.
     """
@@ -133,54 +138,60 @@ class Training:
 
     Attributes:
         settings: as agreed.
-        engine: who computed.
+        engine: who computes.
+        scales: fractional bits of what runs over the rows.
         whitened: this owner's own transformation (``None`` at the helper).
         asker, provider: the two hidden blocks.
-        gram: shared ``(d, d)`` matrix ``Xᵀ X / (2^L P)``, of the logistic function's linear part.
+        staircase: the logistic function on the window that suits the event rate.
+        rate: the event rate to two digits (one half at the helper).
+        gram: shared ``(d, d)`` matrix ``Xᵀ X / 2^L``.
+        linear: shared ``(d, d)`` matrix of the gradient's linear part, the penalty included.
         ridge: shared ``(d, d)`` matrix of the penalty.
         weights: shared ``(d,)`` whitened weights with `WEIGHT_BITS`.
-        angles: of the last evaluation, for the curvature.
         gradient_norms: length of the gradient at each evaluation.
     """
 
     settings: LogisticSettings
     engine: AidedEngine
+    scales: Scales
     whitened: Whitened | None
     asker: Hidden
     provider: Hidden
+    staircase: Staircase
+    rate: float
     gram: Shared
+    linear: Shared
     ridge: Shared
     weights: Shared
-    angles: Angles | None
     gradient_norms: list[float]
 
-
-@dataclass(frozen=True)
-class _Scales:
-    """Fractional bits of everything that runs over the rows (see the module text)."""
-
-    row_bits: int
-
     @property
-    def block(self) -> int:
-        return 14 if self.row_bits <= 15 else 13 if self.row_bits <= 17 else 12
+    def split(self) -> int:
+        """Where the provider's weights begin."""
+        return self.settings.asker_columns + 1
 
-    @property
-    def residual(self) -> int:
-        return _GRADIENT_BITS - self.row_bits - self.block
 
-    @property
-    def slope(self) -> int:
-        return _GRADIENT_BITS + 2 - self.row_bits - 2 * self.block
+class _Move(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What the owners do next; they decide it alike, and the asker tells the helper.
 
-    @property
-    def dealt(self) -> int:
-        return self.slope - 8
+    Attributes:
+        step: whether a step is made at all.
+        back: whether it goes half the last step back.
+        renew: whether the curvature is computed anew before it.
+        last: whether the training ends with it.
+        fine: whether the evaluation that follows uses the whole series.
+    """
+
+    step: bool = True
+    back: bool = False
+    renew: bool = False
+    last: bool = False
+    fine: bool = True
 
 
 def row_block_bits(rows: int) -> int:
     """Fractional bits of a whitened block of that many training rows."""
-    return _Scales(row_bits(rows)).block
+    return Scales(row_bits(rows)).block
 
 
 def fit_logistic(engine: AidedEngine, settings: LogisticSettings, block: OwnerBlock | None) -> Training:
@@ -190,56 +201,94 @@ def fit_logistic(engine: AidedEngine, settings: LogisticSettings, block: OwnerBl
         DataError: a column is constant or a combination of others; one class only; too many rows; no
             convergence within the bound of steps.
     """
-    scales = _Scales(row_bits(settings.rows))
-    if scales.row_bits > _MAX_ROW_BITS:
+    if row_bits(settings.rows) > _MAX_ROW_BITS:
         raise DataError(
             "{rows} training rows are too many: at most {limit} fit the number format",
             rows=settings.rows,
             limit=1 << _MAX_ROW_BITS,
         )
-    training = _prepare(engine, settings, scales, block)
-    rate = _event_rate(engine, block)
-    gradient = _first_gradient(training, scales, block)
-    weights = _first_weights(training, block)
-    inverse = _first_inverse(training, rate)
-    step = _newton_step(engine, inverse, gradient)
-    training.weights = weights + step
-    _iterate(training, scales, block, step)
+    if block is not None:
+        _check_block(engine, settings, block)
+    training = _prepare(engine, settings, block)
+    gradient = _first_gradient(training, block)
+    start = _first_weights(training, block)
+    step = _first_step(training, gradient)
+    training.weights = start + step
+    _iterate(training, block, step)
     return training
 
 
-def _iterate(training: Training, scales: _Scales, block: OwnerBlock | None, step: Shared) -> None:
+def _check_block(engine: AidedEngine, settings: LogisticSettings, block: OwnerBlock) -> None:
+    agreed = settings.asker_columns if engine.party.role == "asker" else settings.provider_columns
+    rows, columns = block.values.shape
+    if (rows, columns) != (settings.rows, agreed):
+        raise DataError(
+            "the block has {rows} rows and {columns} columns; {agreed_rows} and {agreed} were agreed",
+            rows=rows,
+            columns=columns,
+            agreed_rows=settings.rows,
+            agreed=agreed,
+        )
+    if engine.party.role != "asker":
+        return
+    if block.label is None:
+        raise no_label()
+    if len(block.label) != rows:
+        raise DataError("there are {labels} labels for {rows} rows", labels=len(block.label), rows=rows)
+    if not 0 < float(block.label.mean()) < 1:
+        raise one_class()
+
+
+def _iterate(training: Training, block: OwnerBlock | None, step: Shared) -> None:
     """Newton steps until the gradient is short enough; a step that lengthens it is halved."""
     engine, settings, norms = training.engine, training.settings, training.gradient_norms
     inverse: Shared | None = None
+    move = _Move(fine=False)
     for _ in range(settings.max_steps):
-        near = bool(norms) and norms[-1] < _NEAR
-        gradient = _gradient(training, scales, block, _FINE if near else _COARSE)
-        norms.append(_norm(engine, gradient))
-        if near and norms[-1] <= settings.tolerance:
+        fine = move.fine
+        angles = _masked_logits(training)
+        gradient = _gradient(training, angles, block, fine=fine)
+        move = _next_move(training, _norm(engine, gradient), fine=fine, fresh=inverse is not None)
+        if not move.step:
             return
-        if len(norms) > 1 and norms[-1] > 2 * norms[-2]:
-            norms[-1] = norms[-2]
+        if move.back:
             step = engine.truncate(step, 1)
             training.weights = training.weights - step
             continue
-        if inverse is None or norms[-1] > _KEEP * norms[-2]:
-            inverse = _inverse_curvature(training, scales)
+        if inverse is None or move.renew:
+            inverse = _training_inverse(training, angles)
         step = _newton_step(engine, inverse, gradient)
         training.weights = training.weights + step
-    raise DataError(
-        "the training did not converge in {steps} steps: the gradient is {got:.2g} long, {allowed:.2g} was "
-        "asked; a column may separate the classes: set train.l2, for example to 0.0001",
-        steps=settings.max_steps,
-        got=norms[-1],
-        allowed=settings.tolerance,
-    )
+        if move.last:
+            return
+    raise not_converged(settings.max_steps, norms[-1] if norms else math.inf, settings.tolerance)
 
 
-def _prepare(
-    engine: AidedEngine, settings: LogisticSettings, scales: _Scales, block: OwnerBlock | None
-) -> Training:
+def _next_move(training: Training, norm: float | None, *, fine: bool, fresh: bool) -> _Move:
+    """Decide from the length of the gradient; the helper, which does not know it, is told."""
+    engine, norms = training.engine, training.gradient_norms
+    if norm is None:
+        move, _ = engine.party.link("asker").recv("train.move", _Move)
+        return move
+    rate = norm / norms[-1] if norms else math.inf
+    norms.append(norm)
+    near = norm < _NEAR
+    if fine and norm <= training.settings.tolerance:
+        move = _Move(step=False)
+    elif len(norms) > 1 and rate > 2:
+        norms[-1] = norms[-2]
+        move = _Move(back=True, fine=near)
+    else:
+        last = fine and fresh and rate * norm <= training.settings.tolerance
+        move = _Move(renew=not fresh or rate > _KEEP, last=last, fine=near)
+    if engine.party.role == "asker":
+        engine.party.link("helper").send("train.move", move)
+    return move
+
+
+def _prepare(engine: AidedEngine, settings: LogisticSettings, block: OwnerBlock | None) -> Training:
     """Whiten, hide both blocks, and share the matrix of the gradient's linear part."""
+    scales = Scales(row_bits(settings.rows))
     whitened = None
     if block is not None:
         whitened = whiten(
@@ -250,29 +299,43 @@ def _prepare(
             l2=settings.l2,
         )
     words = None if whitened is None else whitened.words
+    rate, staircase = _agree_rate(engine, block)
     asker = engine.hide("asker", (settings.asker_columns + 1, settings.rows), words)
     provider = engine.hide("provider", (settings.provider_columns, settings.rows), words)
-    gram = _gram(engine, settings, scales, asker, provider)
     ridge = _ridge(settings, whitened)
     # Whitening with a penalty leaves each own block short of the unit matrix by a multiple of the penalty.
-    gram = gram - engine.truncate(ridge.scaled(RIDGE_SHARE), PERIOD_BITS)
-    weights = zeros(settings.columns, owner=engine.is_owner)
-    return Training(settings, engine, whitened, asker, provider, gram, ridge, weights, None, [])
+    gram = _gram(engine, settings, asker, provider, drop=2 * scales.block + scales.row_bits - MATRIX_BITS)
+    gram = gram - ridge.scaled(RIDGE_SHARE)
+    line = round(staircase.line * 2.0**LINE_BITS)
+    linear = engine.truncate(gram.scaled(line), LINE_BITS) + ridge
+    return Training(
+        settings=settings,
+        engine=engine,
+        scales=scales,
+        whitened=whitened,
+        asker=asker,
+        provider=provider,
+        staircase=staircase,
+        rate=rate,
+        gram=gram,
+        linear=linear,
+        ridge=ridge,
+        weights=zeros(settings.columns, owner=engine.is_owner),
+        gradient_norms=[],
+    )
 
 
 def _gram(
-    engine: AidedEngine, settings: LogisticSettings, scales: _Scales, asker: Hidden, provider: Hidden
+    engine: AidedEngine, settings: LogisticSettings, asker: Hidden, provider: Hidden, *, drop: int
 ) -> Shared:
-    """Shared ``Xᵀ X / (2^L P)``: the unit matrix in each block, the cross-correlation between them."""
+    """Shared ``Xᵀ X / 2^L``: the unit matrix in each block, the cross-correlation between them."""
     shape = (settings.asker_columns + 1, settings.rows)
-    rows = engine.own("asker", shape, asker.words)
-    cross = engine.transpose_times(provider, rows)
-    drop = 2 * scales.block + scales.row_bits + PERIOD_BITS - MATRIX_BITS
+    cross = engine.transpose_times(provider, engine.own("asker", shape, asker.words))
     cross = engine.truncate(cross, drop)
     top = join(zeros(shape[0], shape[0], owner=engine.is_owner), cross).transposed()
     size = settings.provider_columns
     bottom = join(cross.transposed(), zeros(size, size, owner=engine.is_owner)).transposed()
-    return engine.add_public(join(top, bottom), encode(np.eye(settings.columns) / PERIOD, MATRIX_BITS))
+    return engine.add_public(join(top, bottom), encode(np.eye(settings.columns), MATRIX_BITS))
 
 
 def _ridge(settings: LogisticSettings, whitened: Whitened | None) -> Shared:
@@ -287,30 +350,41 @@ def _ridge(settings: LogisticSettings, whitened: Whitened | None) -> Shared:
     return Shared(shape, encode(full, MATRIX_BITS))
 
 
-def _event_rate(engine: AidedEngine, block: OwnerBlock | None) -> float:
-    """The event rate to two digits, told by the asker to all; it scales the first step."""
+def _agree_rate(engine: AidedEngine, block: OwnerBlock | None) -> tuple[float, Staircase]:
+    """The asker tells the event rate to the provider, and whether it is small to the helper."""
     party = engine.party
-    if party.role != "asker" or block is None or block.label is None:
-        rate, _ = party.link("asker").recv("train.rate", float)
+    party.record("event rate, two digits", 1, ("provider",), "scale of the first step")
+    party.record("whether events are rare", 1, ("helper",), "window of the logistic function")
+    if not party.is_owner:
+        rare, _ = party.link("asker").recv("train.rare", bool)
+        return 0.5, WIDE if rare else NARROW
+    if block is not None and block.label is not None:
+        rate = float(f"{block.label.mean():.2g}")
+        party.peer.send("train.rate", rate)
+        party.link("helper").send("train.rare", _is_rare(rate))
+    else:
+        rate, _ = party.peer.recv("train.rate", float)
         if not 0 < rate < 1:
-            raise ProtocolError("{peer} sent an event rate outside 0 to 1", peer=party.names["asker"])
-        return rate
-    exact = float(block.label.mean())
-    if not 0 < exact < 1:
-        raise DataError("the label of the training rows is all one class; both 0 and 1 are needed")
-    rate = float(f"{exact:.2g}")
-    for role in ("provider", "helper"):
-        party.link(role).send("train.rate", rate)
-    party.record("event rate, two digits", 1, ("provider", "helper"), "scale of the first step")
-    return rate
+            raise ProtocolError("{peer} sent an event rate outside 0 to 1", peer=party.peer.peer)
+    return rate, WIDE if _is_rare(rate) else NARROW
 
 
-def _first_inverse(training: Training, rate: float) -> Shared:
-    """Inverse curvature of the model with an intercept only: the Gram matrix times the label's variance."""
-    engine, variance = training.engine, rate * (1 - rate)
-    start = engine.truncate(training.gram.scaled(round(variance * PERIOD * 2**10)), 10) + training.ridge
-    largest = 2 * variance if training.settings.l2 == 0 else _LARGEST_CURVATURE
-    return invert(engine, start, largest=largest, iterations=_INVERSE_ITERATIONS)
+def _is_rare(rate: float) -> bool:
+    return min(rate, 1 - rate) < RARE
+
+
+def _first_step(training: Training, gradient: Shared) -> Shared:
+    """Newton's step from the model with an intercept only.
+
+    Its curvature is the Gram matrix, of eigenvalues up to 2, times the label's variance, plus the penalty, of
+    eigenvalues up to a quarter. The variance is rounded up to a power of two, so that dividing is a shift.
+    """
+    engine, variance = training.engine, max(training.rate * (1 - training.rate), _VARIANCE_MIN)
+    shift = math.floor(-math.log2(2 * variance + (0.25 if training.settings.l2 else 0.0)))
+    factor = round(variance * 2.0 ** (shift + _FACTOR_BITS))
+    gram = engine.truncate(training.gram.scaled(factor), _FACTOR_BITS)
+    inverse = invert(engine, gram + training.ridge.scaled(1 << shift), doublings=_DOUBLINGS)
+    return _newton_step(engine, inverse.scaled(1 << shift), gradient)
 
 
 def _first_weights(training: Training, block: OwnerBlock | None) -> Shared:
@@ -322,28 +396,35 @@ def _first_weights(training: Training, block: OwnerBlock | None) -> Shared:
     return training.engine.own("asker", (training.settings.columns,), words)
 
 
-def _first_gradient(training: Training, scales: _Scales, block: OwnerBlock | None) -> Shared:
+def _first_gradient(training: Training, block: OwnerBlock | None) -> Shared:
     """The gradient of the model with an intercept only: its residuals are the asker's own."""
     words = None
     if block is not None and block.label is not None:
-        words = encode(block.label.mean() - block.label, scales.residual)
+        words = encode(block.label.mean() - block.label, training.scales.residual)
     residuals = training.engine.own("asker", (training.settings.rows,), words)
     return _drop_rows(training, residuals, None)
 
 
-def _gradient(training: Training, scales: _Scales, block: OwnerBlock | None, harmonics: int) -> Shared:
-    """Shared gradient of the mean loss at the current weights, with `WEIGHT_BITS`."""
-    engine, settings = training.engine, training.settings
-    weights = training.weights.scaled(1 << (LOGIT_BITS - scales.block - WEIGHT_BITS))
-    split = settings.asker_columns + 1
-    logits = engine.times(training.asker, weights.part(0, split)) + engine.times(
-        training.provider, weights.part(split, settings.columns)
+def _masked_logits(training: Training) -> Angles:
+    """The logits at the current weights, opened under masks."""
+    engine, split = training.engine, training.split
+    weights = training.weights.scaled(
+        1 << (training.staircase.logit_bits - training.scales.block - WEIGHT_BITS)
     )
-    training.angles = share_angles(engine, logits, harmonics, scales.dealt)
-    residuals = training.angles.sine_series(sigmoid_coefficients(harmonics), scales.residual)
+    own = engine.times(training.asker, weights.part(0, split))
+    return mask_angles(engine, own + engine.times(training.provider, weights.part(split, weights.shape[0])))
+
+
+def _gradient(training: Training, angles: Angles, block: OwnerBlock | None, *, fine: bool) -> Shared:
+    """Shared gradient of the mean loss at the current weights, with `WEIGHT_BITS`."""
+    engine, settings, bits = training.engine, training.settings, training.scales.residual
+    series = training.staircase.sigmoid
+    if not fine:
+        series = series.first(training.staircase.coarse)
+    residuals = angles.sum(series, dealt_bits=training.scales.dealt, bits=bits)
     if block is not None and block.label is not None:
-        residuals = engine.add_public(residuals, encode(0.5 - block.label, scales.residual))
-    linear = engine.matmul(training.gram + training.ridge, training.weights.reshaped(settings.columns, 1))
+        residuals = engine.add_public(residuals, encode(0.5 - block.label, bits))
+    linear = engine.matmul(training.linear, training.weights.reshaped(settings.columns, 1))
     return _drop_rows(training, residuals, linear.reshaped(settings.columns))
 
 
@@ -359,53 +440,33 @@ def _drop_rows(training: Training, residuals: Shared, linear: Shared | None) -> 
     return engine.truncate(total, _GRADIENT_BITS - WEIGHT_BITS)
 
 
-def _norm(engine: AidedEngine, gradient: Shared) -> float:
-    """Open the length of the gradient to the owners; the helper is told."""
+def _norm(engine: AidedEngine, gradient: Shared) -> float | None:
+    """Open the length of the gradient to the owners; ``None`` at the helper."""
     size = gradient.shape[0]
     square = engine.matmul(gradient.reshaped(1, size), gradient.reshaped(size, 1))
     opened = engine.open(
         square, what="squared length of the gradient", receivers=("asker", "provider"), reason="when to stop"
     )
-    helper = engine.party.names["helper"]
-    if opened is None:
-        norm, _ = engine.party.link("asker").recv("train.norm", float)
-        return norm
-    norm = math.sqrt(max(float(decode(opened, 2 * WEIGHT_BITS)[0, 0]), 0.0))
-    if engine.party.role == "asker":
-        engine.party.session.links[helper].send("train.norm", norm)
-    return norm
+    return None if opened is None else math.sqrt(max(float(decode(opened, 2 * WEIGHT_BITS)[0, 0]), 0.0))
 
 
 def _newton_step(engine: AidedEngine, inverse: Shared, gradient: Shared) -> Shared:
-    product = engine.matmul(inverse, gradient.reshaped(gradient.shape[0], 1))
-    return engine.truncate(product.reshaped(gradient.shape[0]), INVERSE_BITS).scaled(-1)
+    size = gradient.shape[0]
+    return engine.matmul(inverse, gradient.reshaped(size, 1), drop=INVERSE_BITS).reshaped(size).scaled(-1)
 
 
-def _inverse_curvature(training: Training, scales: _Scales) -> Shared:
-    """Shared inverse of the curvature ``Xᵀ S X / 2^L`` at the last evaluated weights."""
-    engine, angles = training.engine, training.angles
-    if angles is None:
-        raise ProtocolError("the curvature was asked for before any gradient")
-    slopes = angles.cosine_series(slope_coefficients(angles.harmonics), scales.slope)
-    constant = encode(np.full(angles.rows, 1 / PERIOD), scales.slope)
-    slopes = engine.add_public(slopes, constant)
-    asker_rows = engine.scale_rows(training.asker, slopes)
-    provider_rows = engine.scale_rows(training.provider, slopes)
-    cross = engine.transpose_times(training.provider, asker_rows)
-    left = join(engine.transpose_times(training.asker, asker_rows), cross)
-    right = join(cross.transposed(), engine.transpose_times(training.provider, provider_rows))
-    full = join(left.transposed(), right.transposed())
-    drop = 2 * scales.block + scales.slope + scales.row_bits - MATRIX_BITS
-    curvature = engine.truncate(full, drop) + training.ridge
-    return invert(engine, curvature, largest=_LARGEST_CURVATURE, iterations=_INVERSE_ITERATIONS)
+def _training_inverse(training: Training, angles: Angles) -> Shared:
+    """Inverse curvature that is good enough for a step: from a sample of the rows if there are many."""
+    curvature = Curvature(
+        training.engine, training.scales, training.asker, training.provider, training.staircase, angles
+    )
+    matrix = curvature.sampled() + training.ridge
+    inverse = invert(training.engine, matrix.scaled(1 << _CURVATURE_SHIFT), doublings=_DOUBLINGS)
+    return inverse.scaled(1 << _CURVATURE_SHIFT)
 
 
 def open_weights(training: Training, card: CardOpening) -> OwnerFit | None:
-    """Open the weights as the grant says: to nobody, or to each owner its own.
-
-    Raises:
-        DataError: scores leave the range in which the logistic function is exact.
-    """
+    """Open the weights as the grant says: to nobody, or to each owner its own."""
     engine, settings, whitened = training.engine, training.settings, training.whitened
     if card == "shared":
         return None
@@ -425,6 +486,27 @@ def open_weights(training: Training, card: CardOpening) -> OwnerFit | None:
     return OwnerFit(intercept, coefficients)
 
 
+def check_reach(training: Training, fit: OwnerFit | None, block: OwnerBlock | None) -> None:
+    """Refuse weights whose scores leave the window of the logistic function, as where a column separates.
+
+    Owners that know their weights tell each other how far their parts of a score reach from zero, rounded up
+    to two digits. The sum is above the largest score, often by far, so it may be twice what the window holds.
+
+    Raises:
+        DataError: with both numbers and what to do.
+    """
+    party, limit = training.engine.party, training.staircase.period
+    party.record("largest part of a score", 1, ("asker", "provider"), "range of the logistic function")
+    if fit is None or block is None:
+        return
+    exact = float(np.abs(block.values @ fit.coefficients + fit.intercept).max())
+    own = float(f"{1.005 * exact:.2g}")
+    party.peer.send("train.reach", own)
+    theirs, _ = party.peer.recv("train.reach", float)
+    if not own + theirs < limit:
+        raise beyond_window(own + theirs, limit)
+
+
 def _owner_parts(settings: LogisticSettings) -> list[tuple[Role, int, int]]:
     """Where each owner's weights stand."""
     split = settings.asker_columns + 1
@@ -434,12 +516,19 @@ def _owner_parts(settings: LogisticSettings) -> list[tuple[Role, int, int]]:
 def coefficient_errors(training: Training) -> Reals | None:
     """Standard errors of an owner's own coefficients, ``(d,)``; ``None`` at the helper.
 
-    The curvature at the final weights is inverted under sharing; each owner receives the block of the inverse
-    that belongs to its own weights.
+    The curvature of all rows at the final weights is inverted under sharing; each owner receives the block of
+    the inverse that belongs to its own weights.
+
+    Raises:
+        DataError: columns of the two owners determine each other.
     """
     engine, settings, whitened = training.engine, training.settings, training.whitened
-    scales = _Scales(row_bits(settings.rows))
-    inverse = _inverse_curvature(training, scales)
+    angles = _masked_logits(training)
+    curvature = Curvature(
+        engine, training.scales, training.asker, training.provider, training.staircase, angles
+    )
+    matrix = curvature.full() + training.ridge
+    inverse = invert(engine, matrix.scaled(1 << _CURVATURE_SHIFT), doublings=MAX_DOUBLINGS)
     mine: Reals | None = None
     for role, start, stop in _owner_parts(settings):
         block = inverse.part(start, stop).transposed().part(start, stop)
@@ -453,5 +542,7 @@ def coefficient_errors(training: Training) -> Reals | None:
             mine = decode(opened, INVERSE_BITS)
     if mine is None or whitened is None:
         return None
-    covariance = whitened.covariance(mine) / 2.0**scales.row_bits
+    if float(np.diag(mine).max()) * SMALLEST_CURVATURE > 2.0**-_CURVATURE_SHIFT:
+        raise undefined_weights()
+    covariance = whitened.covariance(mine) / 2.0 ** (training.scales.row_bits - _CURVATURE_SHIFT)
     return np.sqrt(np.diag(covariance))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tongzhou.errors import DataError, ProtocolError
 from tongzhou.secure.party import Party, Role
 from tongzhou.secure.prg import Stream, new_seed
+from tongzhou.secure.refusals import too_few_common
 from tongzhou.wire.messages import ArraySpec
 
 __all__ = ["MatchSettings", "match_aided", "match_dh"]
@@ -182,11 +183,7 @@ def _own_places(places: Places, order: Places) -> Places:
 
 def _enough(count: int, settings: MatchSettings) -> None:
     if count < settings.minimum_rows or count == 0:
-        raise DataError(
-            "fewer than {minimum} identifiers are common, so no match is told; check that both sides "
-            "normalise the same identifier, or lower match.minimum_rows within the grant",
-            minimum=max(settings.minimum_rows, 1),
-        )
+        raise too_few_common(settings.minimum_rows)
 
 
 def _check_own(identifiers: Sequence[str]) -> None:

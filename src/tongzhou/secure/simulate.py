@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from tongzhou.secure.exchange import Exchange
 from tongzhou.secure.party import Opening, Party, Role
 from tongzhou.secure.tasks import Mode, Seat, Task
 from tongzhou.wire.memory import run_parties
@@ -51,9 +52,7 @@ def simulate(
         provider: the provider's input.
         watch: wraps each party's session before the run, for example to look at what it receives.
     """
-    if mode == "local":
-        first, second = task.clear(asker, provider)
-        return Outcome(first, second, {}, {})
+    exchange = Exchange()
     inputs: dict[Role, In | None] = {"asker": asker, "provider": provider}
     if mode == "aided":
         inputs["helper"] = None
@@ -62,7 +61,7 @@ def simulate(
     def play(role: Role) -> Callable[[Session], Any]:
         def part(session: Session) -> Any:
             party = Party(role, session if watch is None else watch(session), names)
-            result = task.run(Seat(party, mode), inputs[role])
+            result = task.run(Seat(party, mode, exchange), inputs[role])
             return result, party.openings, {peer: link.traffic for peer, link in session.links.items()}
 
         return part

@@ -5,21 +5,23 @@ owners' data in one place (mode `local`). What comes out has the same types in e
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Generic, Literal, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tongzhou.errors import PlanError
+from tongzhou.errors import PlanError, ProtocolError
 from tongzhou.secure.aided import AidedEngine
 from tongzhou.secure.counting import BinCounts, CountOpening, count_events
-from tongzhou.secure.local import count_events_clear, fit_logistic_clear, match_clear, score_clear
+from tongzhou.secure.exchange import Exchange
+from tongzhou.secure.local import ClearPart, count_events_clear, fit_logistic_clear, match_clear, score_clear
 from tongzhou.secure.logistic import (
     CardOpening,
     LogisticSettings,
     OwnerBlock,
     OwnerFit,
+    check_reach,
     coefficient_errors,
     fit_logistic,
     open_weights,
@@ -45,6 +47,8 @@ __all__ = [
 ]
 
 Mode = Literal["local", "aided", "pair"]
+In = TypeVar("In")
+Out = TypeVar("Out")
 In_contra = TypeVar("In_contra", contravariant=True)
 Out_co = TypeVar("Out_co", covariant=True)
 
@@ -59,29 +63,54 @@ SUPPORT: Final[dict[str, tuple[Mode, ...]]] = {
 
 @dataclass
 class Seat:
-    """One party's place in a run: its party, and the engine of the mode once it has started."""
+    """One party's place in a run: its party, and what its mode computes with.
+
+    Attributes:
+        party: who sits here.
+        mode: trust mode of the run.
+        exchange: in mode `local`, where the two owners of this process meet; both seats hold the same one.
+    """
 
     party: Party
     mode: Mode
+    exchange: Exchange | None = None
     _engine: AidedEngine | None = field(default=None, init=False)
 
-    def engine(self, task: str) -> AidedEngine:
-        """The engine for a task, started on first use.
+    def require(self, task: str) -> None:
+        """Refuse a task that does not exist in this mode; nothing falls back to a weaker one.
 
         Raises:
-            PlanError: the task does not exist in this mode; nothing falls back to a weaker one.
+            PlanError: with the modes that the task runs in.
         """
-        if self.mode not in SUPPORT[task] or self.mode != "aided":
+        if self.mode not in SUPPORT[task]:
             raise PlanError(
                 "{task} does not run in mode {mode}; it runs in {allowed}",
                 task=task,
                 mode=self.mode,
                 allowed=", ".join(SUPPORT[task]),
             )
+
+    def engine(self, task: str) -> AidedEngine:
+        """The engine of mode `aided`, started on first use.
+
+        Raises:
+            PlanError: the task does not exist in this mode.
+        """
+        self.require(task)
         if self._engine is None:
             self._engine = AidedEngine(self.party)
             self._engine.start()
         return self._engine
+
+    def meet(self, own: In | None, clear: Callable[[In, In], tuple[Out, Out]]) -> Out:
+        """In mode `local`: compute with the other owner's input, in the clear.
+
+        Raises:
+            PlanError: there is nobody to meet.
+        """
+        if self.exchange is None or own is None:
+            raise PlanError("mode local needs both owners, and nobody else, in one process")
+        return self.exchange.meet(self.party.role, own, clear)
 
 
 class Task(Protocol, Generic[In_contra, Out_co]):
@@ -119,7 +148,12 @@ class MatchTask:
 
     def run(self, seat: Seat, own: Sequence[str] | None) -> Places | None:
         """Places of the common identifiers in the own list; ``None`` at the helper."""
+        seat.require("match")
+        if seat.mode == "local":
+            return seat.meet(own, self.clear)
         if self.protocol == "aided":
+            if seat.mode != "aided":
+                raise PlanError("matching by a helper does not run in mode {mode}: use dh", mode=seat.mode)
             return match_aided(seat.party, self.settings, own)
         return None if own is None else match_dh(seat.party, self.settings, own, self.progress)
 
@@ -147,6 +181,8 @@ class CountTask:
 
     def run(self, seat: Seat, own: CountInput | None) -> list[BinCounts] | None:
         """Counts of each variable as this owner may know them."""
+        if seat.mode == "local":
+            return seat.meet(own, self.clear)
         given = CountInput() if own is None else own
         counts = count_events(
             seat.engine("count"),
@@ -190,7 +226,15 @@ class TrainResult:
 
 @dataclass(frozen=True)
 class TrainTask:
-    """Joint logistic regression; see `tongzhou.secure.logistic`."""
+    """Joint logistic regression; see `tongzhou.secure.logistic`.
+
+    Attributes:
+        settings: what all parties agree on.
+        card: whether weights are opened to their owners.
+        errors: whether standard errors are computed.
+        review: sees the own weights before the standard errors are computed and says whether to go on; every
+            party's `review` must answer the same (they may talk to each other to agree).
+    """
 
     settings: LogisticSettings
     card: CardOpening = "own"
@@ -198,12 +242,14 @@ class TrainTask:
     review: Callable[[OwnerFit | None], bool] = _content
 
     def run(self, seat: Seat, own: OwnerBlock | None) -> TrainResult | None:
-        """Train, open what the grant says, and compute standard errors if `review` accepts the weights.
-
-        Every party's `review` must answer the same.
-        """
+        """Train, open what the grant says, and compute standard errors if `review` accepts the weights."""
+        if seat.mode == "local":
+            result = seat.meet(own, self._fit_clear)
+            return self._kept(result, wanted=self.review(result.fit))
         training = fit_logistic(seat.engine("train"), self.settings, own)
         fit = open_weights(training, self.card)
+        if self.card != "shared":
+            check_reach(training, fit, own)
         wanted = self.review(fit) and self.errors
         errors = coefficient_errors(training) if wanted else None
         if training.whitened is None or training.weights.share is None:
@@ -212,21 +258,35 @@ class TrainTask:
         return TrainResult(fit, errors, key, training.gradient_norms)
 
     def clear(self, asker: OwnerBlock, provider: OwnerBlock) -> tuple[TrainResult, TrainResult]:
-        """The same model in float64."""
-        fit = fit_logistic_clear(self.settings, asker, provider)
-        return (
-            TrainResult(fit.asker, fit.asker_errors, None, []),
-            TrainResult(fit.provider, fit.provider_errors, None, []),
-        )
+        """The same model in float64.
+
+        Raises:
+            ProtocolError: the owners' reviews differ.
+        """
+        first, second = self._fit_clear(asker, provider)
+        wanted = self.review(first.fit)
+        if self.review(second.fit) != wanted:
+            raise ProtocolError("the owners do not agree whether the weights are accepted")
+        return self._kept(first, wanted=wanted), self._kept(second, wanted=wanted)
+
+    def _fit_clear(self, asker: OwnerBlock, provider: OwnerBlock) -> tuple[TrainResult, TrainResult]:
+        model = fit_logistic_clear(self.settings, asker, provider)
+        return self._result(model.asker, model.norms), self._result(model.provider, model.norms)
+
+    def _result(self, part: ClearPart, norms: list[float]) -> TrainResult:
+        fit = None if self.card == "shared" else part.fit
+        return TrainResult(fit, part.errors, part.key, norms)
+
+    def _kept(self, result: TrainResult, *, wanted: bool) -> TrainResult:
+        return result if wanted and self.errors else replace(result, errors=None)
 
 
 @dataclass(frozen=True)
 class ScoreInput:
-    """An owner's new rows with the key it kept (or, in the clear, its part of the model)."""
+    """An owner's new rows, with the key that it kept from training."""
 
     values: Reals
-    key: ScoringKey | None = None
-    fit: OwnerFit | None = None
+    key: ScoringKey
 
 
 @dataclass(frozen=True)
@@ -240,6 +300,8 @@ class ScoreTask:
 
     def run(self, seat: Seat, own: ScoreInput | None) -> Reals | None:
         """Logits at the asker, ``None`` elsewhere."""
+        if seat.mode == "local":
+            return seat.meet(own, self.clear)
         bits = row_block_bits(self.training_rows)
         shape = ScoreShape(self.rows, self.asker_columns, self.provider_columns, bits)
         key, values = (None, None) if own is None else (own.key, own.values)
@@ -247,6 +309,4 @@ class ScoreTask:
 
     def clear(self, asker: ScoreInput, provider: ScoreInput) -> tuple[Reals, None]:
         """The same logits in float64."""
-        if asker.fit is None or provider.fit is None:
-            raise PlanError("scoring in the clear needs both owners' parts of the model")
-        return score_clear(asker.fit, provider.fit, asker.values, provider.values), None
+        return score_clear(asker.key, provider.key, asker.values, provider.values), None

@@ -12,7 +12,7 @@ import numpy as np
 from tongzhou.errors import DataError
 from tongzhou.secure.ring import Reals, Words, encode
 
-__all__ = ["RIDGE_SHARE", "Whitened", "row_bits", "whiten", "whiten_new"]
+__all__ = ["RIDGE_SHARE", "Whitened", "row_bits", "whiten", "whiten_new", "whitened_rows"]
 
 RIDGE_SHARE = 4
 """How many times the penalty is added to the variances; see `whiten`."""
@@ -103,12 +103,17 @@ def whiten(values: Reals, names: list[str], *, bits: int, intercept: bool, l2: f
     return Whitened(means, unmix, scale, intercept, words, bits, ridge)
 
 
-def whiten_new(block: Whitened, values: Reals) -> Words:
-    """New rows ``(m, d)`` in the coordinates of a whitened block, ``(d [+1], m)``."""
+def whitened_rows(block: Whitened, values: Reals) -> Reals:
+    """Rows ``(m, d)`` in the coordinates of a whitened block, ``(d [+1], m)``."""
     rows = ((values - block.means) @ block.unmix).T
     if block.intercept:
         rows = np.vstack([np.full(values.shape[0], block.scale), rows])
-    return encode(np.ascontiguousarray(rows), block.bits)
+    return np.ascontiguousarray(rows)
+
+
+def whiten_new(block: Whitened, values: Reals) -> Words:
+    """The same as ring words."""
+    return encode(whitened_rows(block, values), block.bits)
 
 
 def _refuse_dependent(covariance: Reals, widened: Reals, names: list[str]) -> None:

@@ -1,0 +1,123 @@
+"""The curvature matrix ``Xᵀ S X / 2^L`` of the joint regression, S the slopes of the logistic function.
+
+Statement
+    As `tongzhou.secure.logistic`, of which this is a part: nothing is opened here.
+
+Each owner's block is scaled by the shared slopes (a product with a private matrix), and the scaled rows are
+summed against both blocks. A Newton step needs the matrix only roughly, so that training takes at most
+`SAMPLE_ROWS` rows, evenly spread; standard errors take all rows, a piece at a time, so that memory stays
+bounded.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tongzhou.secure.aided import AidedEngine, Hidden
+from tongzhou.secure.linear import MATRIX_BITS
+from tongzhou.secure.ring import encode
+from tongzhou.secure.shared import Shared, join
+from tongzhou.secure.staircase import Angles, Staircase
+from tongzhou.secure.whitening import row_bits
+
+__all__ = ["SAMPLE_ROWS", "Curvature", "Scales"]
+
+SAMPLE_ROWS = 1 << 16
+"""Rows of the curvature for a training step: with d columns it is right to about sqrt(d / rows), 2 %."""
+
+_CURVATURE_BITS = 63
+_PIECE_ROWS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Fractional bits of everything that runs over n rows, ``2^row_bits ≥ n``.
+
+    A column of a block has length 2^(row_bits / 2). So a sum of residuals (at most 1) against a column stays
+    below 2^61, and a sum of slopes (at most a quarter) against two columns below 2^61 as well.
+    """
+
+    row_bits: int
+
+    @property
+    def block(self) -> int:
+        """Of the whitened blocks."""
+        return 14 if self.row_bits <= 15 else 13 if self.row_bits <= 17 else 12
+
+    @property
+    def residual(self) -> int:
+        """Of residuals."""
+        return 61 - self.row_bits - self.block
+
+    @property
+    def dealt(self) -> int:
+        """Of dealt sines and cosines that make residuals; their rounding is random and averages out."""
+        return self.residual // 2 - 2
+
+    def slope(self, row_bits: int) -> int:
+        """Of slopes when 2^row_bits rows are summed."""
+        return _CURVATURE_BITS - row_bits - 2 * self.block
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """How to get the curvature at some logits.
+
+    Attributes:
+        engine: who computes.
+        scales: fractional bits.
+        asker, provider: the hidden blocks.
+        staircase: the logistic function.
+        angles: the logits, masked.
+    """
+
+    engine: AidedEngine
+    scales: Scales
+    asker: Hidden
+    provider: Hidden
+    staircase: Staircase
+    angles: Angles
+
+    def sampled(self) -> Shared:
+        """Shared ``(d, d)`` with `MATRIX_BITS`, from at most about `SAMPLE_ROWS` rows."""
+        rows = self.asker.rows
+        every = max(1, rows // SAMPLE_ROWS)
+        chosen = slice(0, rows, every)
+        count = len(range(rows)[chosen])
+        bits = row_bits(count)
+        # Columns are scaled for all rows; a sample of them is shorter by the share that is left out.
+        share = (2.0**bits / count) / (2.0**self.scales.row_bits / rows)
+        return self._finished(self._sum(chosen, share, self.staircase.harmonics * 5 // 8, bits))
+
+    def full(self) -> Shared:
+        """The same from all rows."""
+        bits = self.scales.row_bits
+        harmonics = self.staircase.harmonics
+        total: Shared | None = None
+        for start in range(0, self.asker.rows, _PIECE_ROWS):
+            part = self._sum(slice(start, start + _PIECE_ROWS), 1.0, harmonics, bits)
+            total = part if total is None else total + part
+        if total is None:
+            raise ValueError("a curvature needs rows")
+        return self._finished(total)
+
+    def _sum(self, rows: slice, share: float, harmonics: int, bits: int) -> Shared:
+        """Shared sum over some rows, with all the bits of the product."""
+        engine = self.engine
+        everything = rows == slice(0, self.asker.rows, 1)
+        asker = self.asker if everything else self.asker.some(rows)
+        provider = self.provider if everything else self.provider.some(rows)
+        slope_bits = self.scales.slope(bits)
+        # Few bits for the dealt cosines, whose rounding averages out, so that small coefficients survive.
+        series = self.staircase.slope.first(harmonics).times(share)
+        slopes = self.angles.some(rows).sum(series, dealt_bits=slope_bits * 2 // 5, bits=slope_bits)
+        slopes = engine.add_public(slopes, encode(np.array(share * self.staircase.line), slope_bits))
+        asker_rows = engine.scale_rows(asker, slopes)
+        provider_rows = engine.scale_rows(provider, slopes)
+        cross = engine.transpose_times(provider, asker_rows)
+        left = join(engine.transpose_times(asker, asker_rows), cross)
+        right = join(cross.transposed(), engine.transpose_times(provider, provider_rows))
+        return join(left.transposed(), right.transposed())
+
+    def _finished(self, total: Shared) -> Shared:
+        return self.engine.truncate(total, _CURVATURE_BITS - MATRIX_BITS)

@@ -1,0 +1,53 @@
+"""Sentences that several protocols and modes share, so that each stands in one place."""
+
+from tongzhou.errors import DataError
+
+__all__ = ["beyond_window", "no_label", "not_converged", "one_class", "too_few_common", "undefined_weights"]
+
+
+def too_few_common(minimum: int) -> DataError:
+    """The intersection is empty or below the minimum."""
+    return DataError(
+        "fewer than {minimum} identifiers are common, so no match is told; check that both sides "
+        "normalise the same identifier, or lower match.minimum_rows within the grant",
+        minimum=max(minimum, 1),
+    )
+
+
+def no_label() -> DataError:
+    """The asker called without its label."""
+    return DataError("the asker needs a label, one of 0 and 1 for each row")
+
+
+def one_class() -> DataError:
+    """The label does not vary."""
+    return DataError("the label of the training rows is all one class; both 0 and 1 are needed")
+
+
+def beyond_window(got: float, limit: float) -> DataError:
+    """Scores reach beyond the window of the logistic function."""
+    return DataError(
+        "scores reach {got:.3g} log-odds, beyond the {limit:.0f} in which the protected logistic function is "
+        "exact; a column may separate the classes: set train.l2, for example to 0.001",
+        got=got,
+        limit=limit,
+    )
+
+
+def not_converged(steps: int, got: float, allowed: float) -> DataError:
+    """The gradient did not become short enough."""
+    return DataError(
+        "the training did not converge in {steps} steps: the gradient is {got:.2g} long, {allowed:.2g} was "
+        "asked; a column may separate the classes: set train.l2, for example to 0.0001",
+        steps=steps,
+        got=got,
+        allowed=allowed,
+    )
+
+
+def undefined_weights() -> DataError:
+    """The curvature is singular, or nearly so."""
+    return DataError(
+        "the data do not define the weights: a column separates the classes, or columns of the two owners "
+        "determine each other; remove it, or set train.l2, for example to 0.001"
+    )

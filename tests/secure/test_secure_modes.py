@@ -1,0 +1,163 @@
+"""One behaviour for every task in every mode that `SUPPORT` names, and a refusal in every other."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from secure_worlds import NAMES, clients
+
+from tongzhou.errors import PlanError, ProtocolError
+from tongzhou.secure.exchange import Exchange
+from tongzhou.secure.logistic import LogisticSettings
+from tongzhou.secure.matching import MatchSettings
+from tongzhou.secure.party import Party
+from tongzhou.secure.simulate import simulate
+from tongzhou.secure.tasks import (
+    SUPPORT,
+    CountInput,
+    CountTask,
+    MatchTask,
+    Mode,
+    ScoreInput,
+    ScoreTask,
+    Seat,
+    TrainTask,
+)
+from tongzhou.wire.messages import Session
+
+ROWS = 400
+ASKER, PROVIDER = clients(ROWS, 2, 3)
+SETTINGS = LogisticSettings(ROWS, 2, 3)
+ALL_MODES: tuple[Mode, ...] = ("local", "aided", "pair")
+
+
+def modes(task: str) -> Any:
+    return pytest.mark.parametrize("mode", SUPPORT[task])
+
+
+@modes("match")
+def test_match(mode: Mode) -> None:
+    task = MatchTask(MatchSettings(2, "run"))
+    outcome = simulate(mode, task, ["n", "b", "x", "c"], ["c", "m", "b", "x", "y"])
+    own = [["n", "b", "x", "c"][place] for place in outcome.asker]
+    assert own == [["c", "m", "b", "x", "y"][place] for place in outcome.provider]
+    assert sorted(own) == ["b", "c", "x"]
+    assert outcome.asker.dtype == outcome.provider.dtype == np.int64
+
+
+@modes("count")
+def test_count(mode: Mode) -> None:
+    codes = [np.array([0, 1, 1, 0, 2], dtype=np.int16), np.array([1, 1, 1, 1, 0], dtype=np.int16)]
+    label = np.array([1, 1, 0, 1, 0], dtype=np.int8)
+    task = CountTask(5, (4, 2), receivers="both")
+    outcome = simulate(mode, task, CountInput(label=label), CountInput(codes=codes))
+    for counts in (outcome.asker, outcome.provider):
+        assert [c.totals.tolist() for c in counts] == [[2, 2, 1, 0], [1, 4]]
+        assert [c.events.tolist() for c in counts] == [[2, 1, 0, 0], [0, 3]]
+        assert all(c.totals.dtype == c.events.dtype == np.int64 for c in counts)
+
+
+@modes("train")
+@pytest.mark.parametrize("card", ["own", "shared"])
+def test_train(mode: Mode, card: Any) -> None:
+    outcome = simulate(mode, TrainTask(SETTINGS, card), ASKER, PROVIDER)
+    truth = simulate("local", TrainTask(SETTINGS), ASKER, PROVIDER)
+    for got, wanted in ((outcome.asker, truth.asker), (outcome.provider, truth.provider)):
+        assert got.errors == pytest.approx(wanted.errors, rel=5e-4)
+        assert got.gradient_norms[0] > got.gradient_norms[-1]
+        if card == "shared":
+            assert got.fit is None
+        else:
+            assert got.fit.coefficients == pytest.approx(wanted.fit.coefficients, abs=1e-3)
+
+
+@modes("train")
+def test_train_asks_every_party_once_whether_to_go_on(mode: Mode) -> None:
+    asked: list[Any] = []
+
+    def review(fit: Any) -> bool:
+        asked.append(None if fit is None else fit.coefficients.tolist())
+        return False
+
+    outcome = simulate(mode, TrainTask(SETTINGS, review=review), ASKER, PROVIDER)
+    assert outcome.asker.errors is None
+    assert outcome.provider.errors is None
+    owners = [found for found in asked if found is not None]
+    assert sorted(map(len, owners)) == [2, 3]
+    assert len(asked) == (2 if mode == "local" else 3)
+    assert outcome.asker.fit.coefficients.tolist() in owners
+
+
+@modes("train")
+def test_train_without_errors(mode: Mode) -> None:
+    outcome = simulate(mode, TrainTask(SETTINGS, errors=False), ASKER, PROVIDER)
+    assert outcome.asker.errors is None
+    assert outcome.asker.fit is not None
+
+
+@pytest.mark.parametrize("trained", SUPPORT["train"])
+@modes("score")
+@pytest.mark.parametrize("card", ["own", "shared"])
+def test_score(mode: Mode, trained: Mode, card: Any) -> None:
+    """A key from any mode scores in any mode: all hold the same numbers in the same form."""
+    model = simulate(trained, TrainTask(SETTINGS, card), ASKER, PROVIDER)
+    truth = simulate("local", TrainTask(SETTINGS), ASKER, PROVIDER)
+    new_asker, new_provider = clients(70, 2, 3, seed=9)
+    outcome = simulate(
+        mode,
+        ScoreTask(70, 2, 3, ROWS),
+        ScoreInput(new_asker.values, model.asker.key),
+        ScoreInput(new_provider.values, model.provider.key),
+    )
+    wanted = (
+        truth.asker.fit.intercept
+        + truth.provider.fit.intercept
+        + new_asker.values @ truth.asker.fit.coefficients
+        + new_provider.values @ truth.provider.fit.coefficients
+    )
+    assert outcome.asker == pytest.approx(wanted, abs=2e-3)
+    assert outcome.provider is None
+
+
+@pytest.mark.parametrize("task", sorted(SUPPORT))
+@pytest.mark.parametrize("mode", ALL_MODES)
+def test_what_a_mode_cannot_do_is_refused_by_name(task: str, mode: Mode) -> None:
+    seat = Seat(Party("asker", Session("asker", {}), NAMES), mode, Exchange())
+    if mode in SUPPORT[task]:
+        seat.require(task)
+        return
+    with pytest.raises(PlanError, match=f"{task} does not run in mode {mode}; it runs in local, aided"):
+        seat.require(task)
+
+
+@pytest.mark.parametrize(
+    ("task", "asker", "provider"),
+    [
+        (CountTask(1, (1,)), CountInput(), CountInput()),
+        (TrainTask(SETTINGS), ASKER, PROVIDER),
+        (ScoreTask(1, 1, 1, 9), None, None),
+    ],
+)
+def test_tasks_without_a_pair_protocol_never_fall_back(task: Any, asker: Any, provider: Any) -> None:
+    with pytest.raises(PlanError, match="does not run in mode pair"):
+        simulate("pair", task, asker, provider)
+
+
+def test_matching_by_a_helper_needs_the_helper() -> None:
+    with pytest.raises(PlanError, match="matching by a helper does not run in mode pair: use dh"):
+        simulate("pair", MatchTask(MatchSettings(1, "run"), "aided"), ["a"], ["a"])
+
+
+def test_owners_who_do_not_agree_are_stopped_in_the_clear() -> None:
+    task = TrainTask(SETTINGS, review=lambda fit: len(fit.coefficients) == 2)
+    with pytest.raises(ProtocolError, match="do not agree whether the weights are accepted"):
+        task.clear(ASKER, PROVIDER)
+
+
+def test_clear_reviews_and_gives_what_the_exchange_gives() -> None:
+    first, second = TrainTask(SETTINGS).clear(ASKER, PROVIDER)
+    outcome = simulate("local", TrainTask(SETTINGS), ASKER, PROVIDER)
+    assert first.fit.coefficients.tolist() == outcome.asker.fit.coefficients.tolist()
+    assert second.errors.tolist() == outcome.provider.errors.tolist()
+    none, _ = TrainTask(SETTINGS, review=lambda fit: False).clear(ASKER, PROVIDER)
+    assert none.errors is None
