@@ -108,8 +108,10 @@ def _own_text() -> list:
     kinds = ("*.py", "*.md", "*.toml", "*.sh", "Makefile", "*.po", "*.html", "*.css")
     folders = ("src", "tests", "bench", "scripts", "docs", ".ci")
     files = [path for folder in folders for kind in kinds for path in (house_code.ROOT / folder).rglob(kind)]
+    # The peers of `make bench` are installed below bench/out: other people's text.
+    peers = house_code.ROOT / "bench" / "out"
     return [
-        *files,
+        *(path for path in files if not path.is_relative_to(peers)),
         *house_code.ROOT.glob("*.md"),
         house_code.ROOT / "Makefile",
         house_code.ROOT / "pyproject.toml",
