@@ -34,6 +34,20 @@ PAGES = [page for page in (ROOT / "docs" / "tutorial.md", ROOT / "docs" / "tutor
 TERMINALS = ("bank", "cardnet", "helper")
 READER = "/home/you"
 PATIENCE_S = 60
+SHOWN = (
+    *(
+        "party new",
+        "party card",
+        "party trust",
+        "data add",
+        "data show",
+        "data check",
+        "grant new",
+        "grant revoke",
+    ),
+    *("serve", "job check", "job run", "job show", "job resume", "model show", "model export"),
+    *("log show", "log verify", "log prove"),
+)
 PORTS = ("7441", "7442", "7443")
 
 STEP_ROW = re.compile(r"^(match|bin|select|train|score|publish) +[\d.e-]+ +[\d.e-]+ ")
@@ -131,13 +145,13 @@ class Book:
                 return f"({KINDS['named']})"
             if found.lastgroup == "decimal":
                 decimals.append(found[0])
-                return r"(?P<d%d>[\d,]+(?:\.\d+)?)" % (len(decimals) - 1)
+                return rf"(?P<d{len(decimals) - 1}>[\d,]+(?:\.\d+)?)"
             return {"any": ".*", "time": f"(?:{KINDS['time']})"}.get(
                 found.lastgroup or "", re.escape(self.put(found[0]))
             )
 
         if STEP_ROW.match(wanted):
-            regex = re.escape(wanted.split()[0]) + r"(?: [\d.,e-]+)+(?: .*)?"
+            regex = re.escape(wanted.split(maxsplit=1)[0]) + r"(?: [\d.,e-]+)+(?: .*)?"
         else:
             parts, last = [], 0
             for found in VARIABLE.finditer(wanted):
@@ -257,7 +271,7 @@ def play(page: Path, home: Path) -> None:
     ]
     subprocess.run(tables, check=True, capture_output=True)
     shells = {name: Shell(home) for name in TERMINALS}
-    places = {name: home for name in TERMINALS}
+    places = dict.fromkeys(TERMINALS, home)
     steps = parse(page.read_text(encoding="utf-8"))
     try:
         for step, after in zip(steps, [*steps[1:], None], strict=True):
@@ -287,11 +301,7 @@ def test_the_tutorial_works_as_written(page: Path, tmp_path: Path) -> None:
 
 def test_the_page_shows_every_step_of_the_way() -> None:
     typed = " ".join(step.command for step in parse(PAGES[0].read_text("utf-8")) if isinstance(step, Typed))
-    for words in (
-        "party new", "party card", "party trust", "data add", "data show", "data check", "grant new", "grant revoke",
-        "serve", "job check", "job run", "job show", "job resume", "model show", "model export", "log verify",
-        "log prove",
-    ):  # fmt: skip
+    for words in SHOWN:
         assert f"tongzhou {words}" in typed, words
 
 
