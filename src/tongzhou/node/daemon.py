@@ -146,7 +146,11 @@ class Daemon:
     def _serve_call(self, home: Home, link: TlsLink) -> None:
         purpose, run_id = ("", "") if link.hello is None else (link.hello.purpose, link.hello.run_id)
         if purpose == PEER_PURPOSE:
-            self._meetings.deliver(run_id, link, _RENDEZVOUS_S)
+            try:
+                self._meetings.deliver(run_id, link, _RENDEZVOUS_S)
+            except PeerError:
+                link.close()
+                raise
             return
         with closing(join_links(home.party_id, [link])), our_kinds():
             if purpose == WITNESS_PURPOSE:
@@ -161,7 +165,7 @@ class Daemon:
     def _serve_job(self, home: Home, link: TlsLink) -> None:
         offered = read_offer(home, link, clock=self._clock)
         run_id = offered.offer.run_id
-        other = self._second_link(home, offered)
+        other = self._second_link(home, offered, link)
         with closing(join_links(home.party_id, [link, other])) as session:
             for one in (link, other):
                 one.timeout_s = SILENCE_S
@@ -170,11 +174,11 @@ class Daemon:
                 follow_job(home, offered, session, clock=self._clock)
                 _log.info("%s: run %s is done", self.party_id, run_id)
 
-    def _second_link(self, home: Home, offered: OfferedJob) -> TlsLink:
+    def _second_link(self, home: Home, offered: OfferedJob, caller: TlsLink) -> TlsLink:
         """The provider calls the helper; the helper waits for the provider's call."""
         parties, call = offered.plan.parties, offered.offer.call
         if offered.role == "helper":
-            return self._meetings.meet(call, parties.provider, _RENDEZVOUS_S)
+            return self._meetings.meet(call, parties.provider, caller, seconds=_RENDEZVOUS_S)
         if parties.helper is None:
             raise ConflictError("plan {plan} has no helper", plan=offered.plan.name)
         return connect(

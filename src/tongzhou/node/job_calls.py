@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tongzhou.errors import PeerError, TongzhouError
@@ -27,7 +27,11 @@ class Meetings:
         self._waiting: dict[tuple[str, str], TlsLink] = {}
 
     def deliver(self, word: str, link: TlsLink, seconds: float) -> None:
-        """Leave a link for its session; one that nobody takes is closed with a sentence."""
+        """Leave a link for its session; one that nobody takes is closed with a sentence.
+
+        Raises:
+            PeerError: the peer left meanwhile.
+        """
         key = (word, link.peer)
         with self._changed:
             if key in self._waiting:
@@ -35,25 +39,44 @@ class Meetings:
             else:
                 self._waiting[key] = link
                 self._changed.notify_all()
-                if self._changed.wait_for(lambda: self._waiting.get(key) is not link, seconds):
-                    return
-                del self._waiting[key]
-                reason = f"the asker of the run did not call within {seconds:g} seconds"
+                try:
+                    if self._wait(lambda: self._waiting.get(key) is not link, link, seconds):
+                        return
+                    reason = f"the asker of the run did not call within {seconds:g} seconds"
+                finally:
+                    if self._waiting.get(key) is link:
+                        del self._waiting[key]
         link.send_error(reason)
 
-    def meet(self, word: str, peer: str, seconds: float) -> TlsLink:
+    def meet(self, word: str, peer: str, caller: TlsLink, *, seconds: float) -> TlsLink:
         """Take the link that `peer` left for a session.
 
+        Args:
+            word: the random word of the session.
+            peer: who must have left it.
+            caller: whose call waits; when it leaves, the waiting ends.
+            seconds: how long to wait.
+
         Raises:
-            PeerError: it did not call in time.
+            PeerError: `peer` did not call in time, or the caller stopped or left meanwhile.
         """
         key = (word, peer)
         with self._changed:
-            if not self._changed.wait_for(lambda: key in self._waiting, seconds):
+            if not self._wait(lambda: key in self._waiting, caller, seconds):
                 raise PeerError("{peer} did not call within {seconds:g} seconds", peer=peer, seconds=seconds)
             link = self._waiting.pop(key)
             self._changed.notify_all()
             return link
+
+    def _wait(self, ready: Callable[[], bool], link: TlsLink, seconds: float) -> bool:
+        """Wait for `ready`, and see to it meanwhile that the peer of `link` is still there."""
+        until = time.monotonic() + seconds
+        while not (found := self._changed.wait_for(ready, _EVERY_S)) and time.monotonic() < until:
+            link.take_in()
+            link.raise_if_stopped()
+            if not link.wants_bytes():
+                raise PeerError("{peer} left before the run began", peer=link.peer)
+        return found
 
 
 class Playing:

@@ -1,0 +1,291 @@
+"""A bank, a card network and a helper with small tables cut from the example, each served by a process.
+
+Processes come from Python's fork server, which has the program loaded already: a daemon is up in some
+hundredths of a second, and a test can afford to kill it often.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tongzhou.cli.main import run as run_command
+from tongzhou.data.example import bank_table, card_network_table
+from tongzhou.errors import TongzhouError
+from tongzhou.node.home import Home
+from tongzhou.node.job_run import resume_plan, run_job
+from tongzhou.node.plan import Plan, parse_plan
+from tongzhou.node.tables import examine, keep_table
+from tongzhou.parties.card import issue_card
+from tongzhou.parties.grants import Grant, GrantTerms, Openings
+from tongzhou.parties.times import utc_now, utc_text
+
+PARTIES = {"bank": "asker", "cardnet": "provider", "helper": "helper"}
+OWN = ["limit", "education", "age"]
+THEIRS = ["repay_1", "repay_2", "bill_1", "paid_1"]
+CLIENTS = 3000
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["pytest", "tongzhou.cli.main", "job_town"])
+
+PLAN = """
+[plan]
+name = "small"
+purpose = "{purpose}"
+mode = "aided"
+[parties]
+asker = "bank"
+provider = "cardnet"
+helper = "helper"
+[match]
+protocol = "aided"
+identifier = "client_id"
+minimum_rows = 500
+[tables.bank]
+table = "clients"
+label = "default"
+columns = {own}
+[tables.cardnet]
+table = "behaviour"
+columns = {theirs}
+[binning]
+max_bins = 4
+[selection]
+min_iv = 0.001
+[train]
+tolerance = 1e-6
+"""
+
+
+def cut(table: pa.Table, low: int, high: int, columns: list[str]) -> pa.Table:
+    """Rows whose client number lies in a range: ranges that overlap give tables that match in part."""
+    numbers = np.array([int(name.split("-")[1]) for name in table["client_id"].to_pylist()])
+    return table.select(["client_id", *columns]).filter(pa.array((numbers >= low) & (numbers < high)))
+
+
+def bank_clients() -> pa.Table:
+    return cut(bank_table(), 0, CLIENTS, [*OWN, "default"])
+
+
+def cardnet_clients() -> pa.Table:
+    return cut(card_network_table(), CLIENTS // 10, CLIENTS + CLIENTS // 10, THEIRS)
+
+
+def add_table(home: Home, table: pa.Table, name: str, label: str | None = None, *, replace: bool = False):
+    file = home.folder / f"{name}.source.parquet"
+    pq.write_table(table, file)
+    return keep_table(
+        home, examine(file, identifier="client_id", label=label), name, replace=replace, now=utc_now()
+    )
+
+
+def plan_text(purpose: str, changes: dict[str, str] | None = None) -> str:
+    text = PLAN.format(purpose=purpose, own=OWN, theirs=THEIRS).replace("'", '"')
+    for old, new in (changes or {}).items():
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def in_process(folder: Path, name: str, function: Callable[..., Any], *arguments: object) -> None:
+    """A child process's body: what it prints goes into a file."""
+    output = os.open(folder / f"{name}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    sys.exit(function(*arguments))
+
+
+def serve(folder: Path) -> int:
+    return run_command(["serve", "--home", str(folder)])
+
+
+def start_process(folder: Path, name: str, function: Callable[..., Any], *arguments: object):
+    process = _FORKS.Process(target=in_process, args=(folder, name, function, *arguments), daemon=True)
+    process.start()
+    return process
+
+
+@dataclass
+class Town:
+    """Three institutions that trust each other."""
+
+    folder: Path
+    homes: dict[str, Home] = field(default_factory=dict)
+    processes: dict[str, Any] = field(default_factory=dict)
+    purposes: int = 0
+
+    def found(self) -> "Town":
+        for party in PARTIES:
+            endpoint = f"127.0.0.1:{free_port()}"
+            self.homes[party] = Home.create(self.folder / party, party, party.title(), endpoint)
+        for home in self.homes.values():
+            for other in self.homes.values():
+                if other is not home:
+                    home.trust.add(issue_card(other.identity, other.settings.endpoint, utc_now()))
+        add_table(self.bank, bank_clients(), "clients", "default")
+        add_table(self.cardnet, cardnet_clients(), "behaviour")
+        return self
+
+    @property
+    def bank(self) -> Home:
+        return self.homes["bank"]
+
+    @property
+    def cardnet(self) -> Home:
+        return self.homes["cardnet"]
+
+    @property
+    def helper(self) -> Home:
+        return self.homes["helper"]
+
+    # --- processes
+
+    def start(self, *parties: str) -> "Town":
+        for party in parties or ("cardnet", "helper"):
+            folder = self.homes[party].folder
+            self.processes[party] = start_process(folder, "daemon", serve, folder)
+        for party in parties or ("cardnet", "helper"):
+            self._wait_until_up(party)
+        return self
+
+    def _wait_until_up(self, party: str) -> None:
+        host, port = self.homes[party].settings.endpoint.split(":")
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1):
+                return
+            time.sleep(0.01)
+        raise AssertionError((self.homes[party].folder / "daemon.txt").read_text())
+
+    def kill(self, party: str) -> None:
+        """SIGKILL: no time to say or write anything."""
+        self.processes[party].kill()
+        self.processes.pop(party).join(10)
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            process.terminate()
+        for process in self.processes.values():
+            process.join(10)
+        for home in self.homes.values():
+            home.close()
+
+    def printed(self, party: str) -> str:
+        return (self.homes[party].folder / "daemon.txt").read_text()
+
+    # --- jobs
+
+    def purpose(self) -> str:
+        """A fresh purpose, so that the grant of one test allows nothing in another."""
+        self.purposes += 1
+        return f"purpose-{os.getpid()}-{self.purposes}"
+
+    def plan(self, purpose: str, changes: dict[str, str] | None = None) -> Plan:
+        return parse_plan(plan_text(purpose, changes), "plan.toml")
+
+    def grant(self, purpose: str, **changes: object) -> Grant:
+        return self.cardnet.grants.new(terms(purpose, **changes))
+
+    def granted(self, changes: dict[str, str] | None = None, **terms_changes: object) -> tuple[Plan, Grant]:
+        purpose = self.purpose()
+        return self.plan(purpose, changes), self.grant(purpose, **terms_changes)
+
+    def fails(self, plan: Plan, run_id: str | None = None, **options: object) -> str:
+        """The sentence that the asker gets."""
+        try:
+            run_job(self.bank, plan, run_id=run_id, **options)
+        except TongzhouError as error:
+            return str(error)
+        raise AssertionError("the run went through")
+
+    def last_run(self) -> str:
+        return self.bank.store.runs()[-1].run_id
+
+    def resume(self, run_id: str, **options: object) -> str:
+        return run_job(self.bank, resume_plan(self.bank, run_id), run_id=run_id, **options)
+
+    def ends(self, party: str, run_id: str, seconds: float = 10.0):
+        """The run's record at a party, once it is not running any more."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            with contextlib.suppress(TongzhouError):
+                record = self.homes[party].store.run(run_id)
+                if record.state != "running":
+                    return record
+            time.sleep(0.02)
+        raise AssertionError(f"{party}: run {run_id} goes on\n{self.printed(party)}")
+
+
+def terms(purpose: str, **changes: object) -> GrantTerms:
+    now = utc_now()
+    given: dict[str, Any] = {
+        "askers": ["bank"],
+        "helpers": ["helper"],
+        "purpose": purpose,
+        "legal_basis": "consent",
+        "table": "behaviour",
+        "columns": THEIRS,
+        "modes": ["aided"],
+        "protocols": ["match", "bin", "train", "score"],
+        "openings": Openings(bin_counts="both", card="both", reasons=4, training_summary=True),
+        "minimum_rows": 500,
+        "minimum_bin_rows": 20,
+        "valid_from": utc_text(now - timedelta(days=1)),
+        "valid_until": utc_text(now + timedelta(days=1)),
+        "runs": 5,
+    }
+    return GrantTerms(**(given | changes))
+
+
+class Steps:
+    """A watcher that notes what it is told, and does something when a step begins."""
+
+    def __init__(self, when: str = "", act: Callable[[], object] | None = None) -> None:
+        self.begun: list[str] = []
+        self.ended: dict[str, Any] = {}
+        self._when, self._act = when, act
+
+    def step_begins(self, step: str, position: int, of: int) -> None:
+        self.begun.append(step)
+        if step == self._when and self._act is not None:
+            self._act()
+
+    def progress(self, step: str, done: int, total: int) -> None:
+        pass
+
+    def step_ends(self, step: str, summary: Any) -> None:
+        self.ended[step] = summary
+
+
+def run_and_die(folder: Path, plan: Plan, run_id: str | None, step: str, when: str) -> int:
+    """An asker's process: it kills itself when a step begins or ends."""
+
+    class Deadly(Steps):
+        def step_begins(self, begun: str, position: int, of: int) -> None:
+            if (begun, when) == (step, "begins"):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        def step_ends(self, ended: str, summary: object) -> None:
+            if (ended, when) == (step, "ends"):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    with Home.open(folder) as home:
+        run_job(home, plan, run_id=run_id, watcher=Deadly())
+    return 0
