@@ -26,6 +26,8 @@ SAMPLE_ROWS = 1 << 16
 """Rows of the curvature for a training step: with d columns it is right to about sqrt(d / rows), 2 %."""
 
 _CURVATURE_BITS = 63
+_FULL_BLOCKS = (13, 15, 18)
+"""Row bits up to which a block has 14, 13 and 12 fractional bits; beyond it has 11."""
 _PIECE_ROWS = 1 << 16
 
 
@@ -42,7 +44,7 @@ class Scales:
     @property
     def block(self) -> int:
         """Of the whitened blocks."""
-        return 14 if self.row_bits <= 15 else 13 if self.row_bits <= 17 else 12
+        return 14 - sum(self.row_bits > most for most in _FULL_BLOCKS)
 
     @property
     def residual(self) -> int:
@@ -110,7 +112,7 @@ class Curvature:
         slope_bits = self.scales.slope(bits)
         # Few bits for the dealt cosines, whose rounding averages out, so that small coefficients survive.
         series = self.staircase.slope.first(harmonics).times(share)
-        slopes = self.angles.some(rows).sum(series, dealt_bits=slope_bits * 2 // 5, bits=slope_bits)
+        slopes = self.angles.some(rows).sum(series, dealt_bits=slope_bits // 3, bits=slope_bits)
         slopes = engine.add_public(slopes, encode(np.array(share * self.staircase.line), slope_bits))
         asker_rows = engine.scale_rows(asker, slopes)
         provider_rows = engine.scale_rows(provider, slopes)

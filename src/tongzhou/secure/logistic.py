@@ -15,7 +15,7 @@ Statement
     renewed when a step gains too little; see `staircase` for the logistic function, `curvature` for the
     matrix and `linear` for its inverse.
 
-Fixed point. With L = ceil(log2 n) a block has 14 fractional bits (12 from 2^18 rows on) and columns of length
+Fixed point. With L = ceil(log2 n) a block has 14 fractional bits (11 for the largest) and columns of length
 2^(L/2). Residuals have 61 - L bits less the block's, so that by Cauchy and Schwarz a gradient sum stays below
 2^61 and needs no truncation over the rows at all; only d numbers are truncated in each step.
 
@@ -39,7 +39,7 @@ from tongzhou.secure.refusals import beyond_window, no_label, not_converged, one
 from tongzhou.secure.ring import Reals, decode, encode
 from tongzhou.secure.shared import Shared, join, zeros
 from tongzhou.secure.staircase import LINE_BITS, NARROW, RARE, WIDE, Angles, Staircase, mask_angles
-from tongzhou.secure.whitening import RIDGE_SHARE, Whitened, row_bits, whiten
+from tongzhou.secure.whitening import RIDGE_SHARE, Whitened, intercept_value, row_bits, whiten
 
 __all__ = [
     "SMALLEST_CURVATURE",
@@ -304,7 +304,7 @@ def _prepare(engine: AidedEngine, settings: LogisticSettings, block: OwnerBlock 
     provider = engine.hide("provider", (settings.provider_columns, settings.rows), words)
     ridge = _ridge(settings, whitened)
     # Whitening with a penalty leaves each own block short of the unit matrix by a multiple of the penalty.
-    gram = _gram(engine, settings, asker, provider, drop=2 * scales.block + scales.row_bits - MATRIX_BITS)
+    gram = _gram(engine, settings, asker, provider, bits=scales.block)
     gram = gram - ridge.scaled(RIDGE_SHARE)
     line = round(staircase.line * 2.0**LINE_BITS)
     linear = engine.truncate(gram.scaled(line), LINE_BITS) + ridge
@@ -326,16 +326,18 @@ def _prepare(engine: AidedEngine, settings: LogisticSettings, block: OwnerBlock 
 
 
 def _gram(
-    engine: AidedEngine, settings: LogisticSettings, asker: Hidden, provider: Hidden, *, drop: int
+    engine: AidedEngine, settings: LogisticSettings, asker: Hidden, provider: Hidden, *, bits: int
 ) -> Shared:
     """Shared ``Xᵀ X / 2^L``: the unit matrix in each block, the cross-correlation between them."""
     shape = (settings.asker_columns + 1, settings.rows)
     cross = engine.transpose_times(provider, engine.own("asker", shape, asker.words))
-    cross = engine.truncate(cross, drop)
+    cross = engine.truncate(cross, 2 * bits + row_bits(settings.rows) - MATRIX_BITS)
     top = join(zeros(shape[0], shape[0], owner=engine.is_owner), cross).transposed()
     size = settings.provider_columns
     bottom = join(cross.transposed(), zeros(size, size, owner=engine.is_owner)).transposed()
-    return engine.add_public(join(top, bottom), encode(np.eye(settings.columns), MATRIX_BITS))
+    own = np.eye(settings.columns)
+    own[0, 0] = settings.rows / 2.0 ** row_bits(settings.rows) * intercept_value(settings.rows, bits) ** 2
+    return engine.add_public(join(top, bottom), encode(own, MATRIX_BITS))
 
 
 def _ridge(settings: LogisticSettings, whitened: Whitened | None) -> Shared:
@@ -461,7 +463,9 @@ def _training_inverse(training: Training, angles: Angles) -> Shared:
         training.engine, training.scales, training.asker, training.provider, training.staircase, angles
     )
     matrix = curvature.sampled() + training.ridge
-    inverse = invert(training.engine, matrix.scaled(1 << _CURVATURE_SHIFT), doublings=_DOUBLINGS)
+    # Where events are rare the curvature is small in every direction.
+    doublings = _DOUBLINGS if training.staircase is NARROW else MAX_DOUBLINGS
+    inverse = invert(training.engine, matrix.scaled(1 << _CURVATURE_SHIFT), doublings=doublings)
     return inverse.scaled(1 << _CURVATURE_SHIFT)
 
 

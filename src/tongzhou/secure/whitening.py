@@ -12,10 +12,12 @@ import numpy as np
 from tongzhou.errors import DataError
 from tongzhou.secure.ring import Reals, Words, encode
 
-__all__ = ["RIDGE_SHARE", "Whitened", "row_bits", "whiten", "whiten_new", "whitened_rows"]
+__all__ = ["RIDGE_SHARE", "Whitened", "intercept_value", "row_bits", "whiten", "whiten_new", "whitened_rows"]
 
 RIDGE_SHARE = 4
 """How many times the penalty is added to the variances; see `whiten`."""
+
+_PIECE_ROWS = 1 << 14
 
 _COLLINEAR = 1e-9
 """A pivot this small (relative) means that a column is a combination of earlier ones."""
@@ -26,6 +28,11 @@ def row_bits(rows: int) -> int:
     return max(1, (rows - 1).bit_length())
 
 
+def intercept_value(rows: int, bits: int) -> float:
+    """Value of the intercept column, ``sqrt(2^L / n)``, rounded as the ring words of the block are."""
+    return round(math.sqrt(2.0 ** row_bits(rows) / rows) * 2.0**bits) / 2.0**bits
+
+
 @dataclass(frozen=True)
 class Whitened:
     """How one owner's block was changed, and how to change coefficients back.
@@ -33,7 +40,7 @@ class Whitened:
     Attributes:
         means: ``(d,)`` column means.
         unmix: ``(d, d)``: original coefficients = unmix @ whitened coefficients.
-        scale: value of the intercept column, ``sqrt(2^L / n)``.
+        scale: value of the intercept column.
         intercept: whether the block carries the intercept as its first column.
         words: ``(d [+1], n)`` fixed-point block.
         bits: fractional bits of `words`.
@@ -86,29 +93,38 @@ def whiten(values: Reals, names: list[str], *, bits: int, intercept: bool, l2: f
         DataError: a column is constant, or a combination of the columns before it.
     """
     rows = values.shape[0]
-    scale = math.sqrt(2.0 ** row_bits(rows) / rows)
     means = values.mean(axis=0)
-    centred = values - means
-    covariance = centred.T @ centred / rows
+    covariance = _covariance(values, means)
     widened = covariance + RIDGE_SHARE * l2 * np.eye(len(names))
     _refuse_dependent(covariance, widened, names)
     inverse = np.linalg.inv(np.linalg.cholesky(widened))
-    unmix = scale * inverse.T
+    unmix = math.sqrt(2.0 ** row_bits(rows) / rows) * inverse.T
     ridge = l2 * inverse @ inverse.T
-    block = (centred @ unmix).T
     if intercept:
-        block = np.vstack([np.full(rows, scale), block])
         ridge = np.pad(ridge, ((1, 0), (1, 0)))
-    words = encode(np.ascontiguousarray(block), bits)
-    return Whitened(means, unmix, scale, intercept, words, bits, ridge)
+    words = np.empty((len(names) + intercept, rows), dtype=np.uint64)
+    block = Whitened(means, unmix, intercept_value(rows, bits), intercept, words, bits, ridge)
+    for start in range(0, rows, _PIECE_ROWS):
+        part = slice(start, start + _PIECE_ROWS)
+        words[:, part] = encode(whitened_rows(block, values[part]), bits)
+    return block
+
+
+def _covariance(values: Reals, means: Reals) -> Reals:
+    """Covariance of the columns, a piece of the rows at a time, so that no second table is held."""
+    total = np.zeros((len(means), len(means)))
+    for start in range(0, len(values), _PIECE_ROWS):
+        centred = values[start : start + _PIECE_ROWS] - means
+        total += centred.T @ centred
+    return total / len(values)
 
 
 def whitened_rows(block: Whitened, values: Reals) -> Reals:
     """Rows ``(m, d)`` in the coordinates of a whitened block, ``(d [+1], m)``."""
-    rows = ((values - block.means) @ block.unmix).T
-    if block.intercept:
-        rows = np.vstack([np.full(values.shape[0], block.scale), rows])
-    return np.ascontiguousarray(rows)
+    rows = np.empty((block.columns, values.shape[0]))
+    rows[: block.intercept] = block.scale
+    np.matmul(block.unmix.T, (values - block.means).T, out=rows[int(block.intercept) :])
+    return rows
 
 
 def whiten_new(block: Whitened, values: Reals) -> Words:
