@@ -1,0 +1,159 @@
+"""Joint logistic regression: ours by number of rows, beside scikit-learn and SPU on the same arrays."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.measures import bounded, ratio, rounded, run_json
+from bench.peers_env import peers_python, spu_train
+from bench.trio import found_trio, play
+from bench.worlds import World, make_world
+from tongzhou.risk.evaluation import auc
+
+__all__ = ["SIZES", "figures", "measure"]
+
+SIZES = {"30k": 30_000, "100k": 100_000, "300k": 300_000, "1m": 1_000_000}
+"""Rows by name."""
+
+_QUICK_DIVISOR = 20
+_REPEATS = 3
+_TOLERANCE = 1e-6
+_OURS_TIMEOUT_S = 90.0
+_PEER_TIMEOUT_S = 120.0
+# The default number of threads is measured where the bar is; elsewhere one thread is the stronger peer.
+_DEFAULT_THREADS_SIZES = ("30k",)
+_SPU_SIZE = "30k"
+_AUC_DIGITS = 6
+
+Subject = dict[str, Any]
+Subjects = dict[str, Subject]
+
+
+@dataclass(frozen=True)
+class _Course:
+    """What one run measures."""
+
+    folder: Path
+    quick: bool
+    peers: bool
+
+    @property
+    def repeats(self) -> int:
+        return 1 if self.quick else _REPEATS
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {name: rows // (_QUICK_DIVISOR if self.quick else 1) for name, rows in SIZES.items()}
+
+
+def measure(folder: Path, *, quick: bool, peers: bool) -> Subjects:
+    """Measure everything.
+
+    Args:
+        folder: empty; arrays and identities go there.
+        quick: one repeat, sizes divided by 20, no peer that must be installed.
+        peers: whether peers of other environments run.
+    """
+    course = _Course(folder, quick, peers)
+    found_trio(folder / "trio")
+    subjects: Subjects = {}
+    for name, rows in course.sizes.items():
+        world = make_world(folder / name, rows)
+        for subject, run in _runs(course, name, world).items():
+            subjects[subject] = bounded(subject, course.repeats, run) | {"rows": rows}
+    if "spu 30k" not in subjects:
+        subjects["spu 30k"] = {
+            "skipped": "not asked for" if not peers or quick else "cannot be installed here"
+        }
+    return subjects
+
+
+def figures(subjects: Subjects) -> dict[str, float | None]:
+    """The figures, from the subjects alone; ``None`` where a subject is missing."""
+    ours = {name: subjects.get(f"tongzhou {name}", {}) for name in SIZES}
+    clear = {name: subjects.get(f"scikit-learn one thread {name}", {}) for name in SIZES}
+    spu = subjects.get("spu 30k", {})
+    per_row = {name: {"cpu": one["cpu_s"] / one["rows"]} for name, one in ours.items() if one.get("cpu_s")}
+    gaps = [
+        abs(ours[name]["auc"] - clear[name]["auc"])
+        for name in SIZES
+        if "auc" in ours[name] and "auc" in clear[name]
+    ]
+    return {
+        "cpu_vs_sklearn": ratio(ours["30k"], subjects.get("scikit-learn 30k"), "cpu_s"),
+        "cpu_vs_sklearn_one_thread": ratio(ours["30k"], clear["30k"], "cpu_s"),
+        "cpu_vs_sklearn_one_thread_1m": ratio(ours["1m"], clear["1m"], "cpu_s"),
+        "wall_vs_sklearn_one_thread": ratio(ours["30k"], clear["30k"], "wall_s"),
+        "growth_1m_vs_100k": ratio(per_row.get("1m"), per_row.get("100k"), "cpu"),
+        "rss_mb_1m": ours["1m"].get("rss_mb"),
+        "auc_gap": rounded(max(gaps)) if gaps else None,
+        "cpu_vs_spu": ratio(ours["30k"], spu, "cpu_s"),
+        "cpu_vs_spu_epoch": ratio(ours["30k"], {"cpu_s": spu.get("cpu_s_epoch")}, "cpu_s"),
+        "auc_over_spu": rounded(ours["30k"]["auc"] - spu["auc"])
+        if "auc" in spu and "auc" in ours["30k"]
+        else None,
+    }
+
+
+def _runs(course: _Course, name: str, world: World) -> dict[str, Callable[[], Subject]]:
+    """The subjects of one size."""
+    runs = {
+        f"tongzhou {name}": lambda: _ours(course.folder, world),
+        f"scikit-learn one thread {name}": lambda: _clear(world, "one"),
+    }
+    if name in _DEFAULT_THREADS_SIZES:
+        runs[f"scikit-learn {name}"] = lambda: _clear(world, "default")
+    if name == _SPU_SIZE and course.peers and not course.quick:
+        python = peers_python()
+        if python is not None:
+            runs[f"spu {name}"] = lambda: _spu(python, world)
+    return runs
+
+
+def _ours(folder: Path, world: World) -> Subject:
+    """One joint regression; CPU of all parties together, memory of the largest."""
+    arguments = (world.folder, world.rows, world.asker_columns, world.provider_columns, _TOLERANCE)
+    parts = play(folder / "trio", ["train", *map(str, arguments)], timeout_s=_OURS_TIMEOUT_S)
+    asker, provider = parts["asker"], parts["provider"]
+    return {
+        "cpu_s": sum(part["cpu_s"] for part in parts.values()),
+        "wall_s": max(part["wall_s"] for part in parts.values()),
+        "rss_mb": max(part["rss_mb"] for part in parts.values()),
+        "bytes": sum(part["bytes"] for part in parts.values()),
+        "rounds": max(part["rounds"] for part in parts.values()),
+        "auc": _auc(world, asker["coefficients"] + provider["coefficients"]),
+        "steps": asker["steps"],
+        "errors_cpu_s": sum(part["errors_cpu_s"] for part in parts.values()),
+        "cpu_s_by_role": {role: rounded(part["cpu_s"]) for role, part in parts.items()},
+        "rss_mb_by_role": {role: rounded(part["rss_mb"]) for role, part in parts.items()},
+    }
+
+
+def _clear(world: World, threads: str) -> Subject:
+    """One fit of scikit-learn on both owners' arrays in one place."""
+    command = [sys.executable, "-m", "bench.sklearn_fit", str(world.folder), str(_TOLERANCE), threads]
+    return _scored(world, run_json(command, timeout_s=_PEER_TIMEOUT_S))
+
+
+def _spu(python: Path, world: World) -> Subject:
+    """One training of SPU between two processes."""
+    return _scored(world, spu_train(python, world.folder, timeout_s=_PEER_TIMEOUT_S))
+
+
+def _scored(world: World, found: Subject) -> Subject:
+    weights = found.pop("coefficients")
+    found.pop("intercept")
+    return found | {"auc": _auc(world, weights)}
+
+
+def _auc(world: World, weights: Sequence[float]) -> float:
+    """On the rows of the training; the intercept orders nothing."""
+    split = world.asker_columns
+    scores = world.block("asker") @ np.array(weights[:split]) + world.block("provider") @ np.array(
+        weights[split:]
+    )
+    return round(auc(world.label(), scores), _AUC_DIGITS)

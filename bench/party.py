@@ -1,0 +1,163 @@
+"""One party of a measurement: ``python -m bench.party FOLDER ROLE JOB ARGUMENT...``; prints its own measures.
+
+A small job of the same kind goes first, unmeasured, so that no library's first call is counted as work.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from bench.measures import Meter, peak_rss_mb
+from tongzhou.parties.identity import Identity
+from tongzhou.parties.trust import TrustStore
+from tongzhou.secure.logistic import LogisticSettings, OwnerBlock, OwnerFit
+from tongzhou.secure.matching import MatchSettings
+from tongzhou.secure.party import Party, Role
+from tongzhou.secure.tasks import MatchTask, Seat, TrainTask
+from tongzhou.wire.messages import Session
+from tongzhou.wire.session import closing, join_links, total_traffic
+from tongzhou.wire.tls import Listener, connect
+
+__all__ = ["JOBS", "main"]
+
+_TIMEOUT_S = 120.0
+_WARM_ROWS = 500
+_NAMES: dict[Role, str] = {"asker": "asker", "provider": "provider", "helper": "helper"}
+
+Result = dict[str, Any]
+
+
+def main() -> None:
+    """Meet the others, play the job, print the measures as JSON."""
+    folder, role, job, *arguments = sys.argv[1:]
+    with closing(_meet(Path(folder), cast("Role", role))) as session:
+        seat = Seat(Party(cast("Role", role), session, _NAMES), "aided")
+        result = JOBS[job](seat, arguments)
+    sys.stdout.write(json.dumps(result | {"rss_mb": peak_rss_mb()}))
+
+
+def _meet(folder: Path, role: Role) -> Session:
+    """The provider calls the helper, the asker calls both; whoever is called says so on standard output."""
+    identity = Identity.load(folder / role)
+    trust = TrustStore(folder / role / "trust")
+    calls = {"helper": [], "provider": ["helper"], "asker": ["helper", "provider"]}[role]
+    links = [connect(identity, trust.get(other), trust, timeout_s=_TIMEOUT_S) for other in calls]
+    awaited = 2 - len(calls)
+    if awaited:
+        host, port = _own_endpoint(folder, role)
+        with Listener(identity, trust, host, port) as listener:
+            sys.stdout.write("ready\n")
+            sys.stdout.flush()
+            links += [listener.accept(_TIMEOUT_S) for _ in range(awaited)]
+    return join_links(role, links)
+
+
+def _own_endpoint(folder: Path, role: Role) -> tuple[str, int]:
+    """Where the others will call, as the card says that they hold."""
+    other = "asker" if role != "asker" else "helper"
+    host, _, port = TrustStore(folder / other / "trust").get(role).endpoint.rpartition(":")
+    return host, int(port)
+
+
+@dataclass
+class _Gauge:
+    """Reads the clocks and the counters of the session between two moments."""
+
+    session: Session
+    meter: Meter = field(default_factory=Meter)
+    bytes_before: int = 0
+    rounds_before: int = 0
+
+    def start(self) -> None:
+        traffic = total_traffic(self.session)
+        self.bytes_before, self.rounds_before = traffic.bytes_sent, traffic.rounds
+        self.meter = Meter()
+
+    def read(self) -> Result:
+        traffic = total_traffic(self.session)
+        return self.meter.read() | {
+            "bytes": traffic.bytes_sent - self.bytes_before,
+            "rounds": traffic.rounds - self.rounds_before,
+        }
+
+
+def _train(seat: Seat, arguments: list[str]) -> Result:
+    """``train FOLDER ROWS ASKER_COLUMNS PROVIDER_COLUMNS TOLERANCE``: one joint regression.
+
+    The measures end when the weights are opened; standard errors, which the peers do not compute, are
+    measured as a part of their own.
+    """
+    folder, tolerance = Path(arguments[0]), float(arguments[4])
+    rows, asker, provider = (int(text) for text in arguments[1:4])
+    settings = LogisticSettings(rows, asker, provider, tolerance=tolerance)
+    _warm_up(seat)
+    own = _load(seat, folder)
+    gauge = _Gauge(seat.party.session)
+    fitted: Result = {}
+
+    def note(fit: OwnerFit | None) -> bool:
+        fitted.update(gauge.read())
+        return True
+
+    gauge.start()
+    result = TrainTask(settings, review=note).run(seat, own)
+    total = gauge.read()
+    out = fitted | {"errors_cpu_s": total["cpu_s"] - fitted["cpu_s"]}
+    if result is not None and result.fit is not None:
+        out |= {
+            "intercept": result.fit.intercept,
+            "coefficients": result.fit.coefficients.tolist(),
+            "steps": len(result.gradient_norms),
+        }
+    return out
+
+
+def _load(seat: Seat, folder: Path) -> OwnerBlock | None:
+    role = seat.party.role
+    if role == "helper":
+        return None
+    values = np.load(folder / f"{role}.npy", allow_pickle=False)
+    label = np.load(folder / "label.npy", allow_pickle=False) if role == "asker" else None
+    return OwnerBlock(values, [f"{role}_{place}" for place in range(values.shape[1])], label)
+
+
+def _warm_up(seat: Seat) -> None:
+    generator = np.random.default_rng(_WARM_ROWS)
+    values = generator.standard_normal((_WARM_ROWS, 4))
+    label = (values.sum(axis=1) + generator.logistic(size=_WARM_ROWS) > 0).astype(np.float64)
+    blocks = {
+        "asker": OwnerBlock(values[:, :2], ["a", "b"], label),
+        "provider": OwnerBlock(values[:, 2:], ["c", "d"]),
+    }
+    TrainTask(LogisticSettings(_WARM_ROWS, 2, 2)).run(seat, blocks.get(seat.party.role))
+
+
+def _match(seat: Seat, arguments: list[str]) -> Result:
+    """``match PROTOCOL FOLDER``: one match of the identifiers in ``ROLE.txt``."""
+    protocol, folder = arguments[0], Path(arguments[1])
+    own: list[str] | None = None
+    if seat.party.is_owner:
+        own = (folder / f"{seat.party.role}.txt").read_text(encoding="utf-8").split()
+    warm = None if own is None else [str(number) for number in range(10)]
+    _matching(protocol, "warm").run(seat, warm)
+    gauge = _Gauge(seat.party.session)
+    gauge.start()
+    places = _matching(protocol, "bench").run(seat, own)
+    return gauge.read() | {"matched": 0 if places is None else len(places)}
+
+
+def _matching(protocol: str, context: str) -> MatchTask:
+    return MatchTask(MatchSettings(1, context), "aided" if protocol == "aided" else "dh")
+
+
+JOBS: dict[str, Callable[[Seat, list[str]], Result]] = {"train": _train, "match": _match}
+"""What a party can play."""
+
+
+if __name__ == "__main__":
+    main()

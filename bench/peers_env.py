@@ -1,0 +1,116 @@
+"""The peers' environment: of its own, under ``bench/out``; nothing here touches ``.venv``."""
+
+import json
+import os
+import socket
+import subprocess
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from bench.measures import ROOT, BenchError, say
+
+__all__ = ["PEERS_VENV", "clean_environment", "peers_python", "spu_train"]
+
+PEERS_VENV = ROOT / "bench" / "out" / "peers-venv"
+"""Where the peers are installed; ignored by git."""
+
+_SETUP = ROOT / "bench" / "peers" / "setup"
+_SETUP_TIMEOUT_S = 240.0
+_OURS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "PIP_TARGET", "PIP_PREFIX", "PIP_USER")
+
+Result = dict[str, Any]
+
+
+def clean_environment() -> dict[str, str]:
+    """The present variables less those that lead an interpreter or pip into another environment."""
+    return {name: value for name, value in os.environ.items() if name not in _OURS}
+
+
+def peers_python() -> Path | None:
+    """The peers' interpreter, installed on first use; ``None``, with a notice, where that cannot be done."""
+    say("peers' environment: bench/out/peers-venv (made on first use)")
+    try:
+        done = subprocess.run(
+            [str(_SETUP), str(PEERS_VENV)],
+            env=clean_environment(),
+            capture_output=True,
+            timeout=_SETUP_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        say(f"  the peers are skipped: {error}")
+        return None
+    if done.returncode != 0:
+        why = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        say(f"  the peers are skipped: {' '.join(why) or 'the setup failed'}")
+        return None
+    return PEERS_VENV / "bin" / "python"
+
+
+def spu_train(python: Path, folder: Path, *, timeout_s: float) -> Result:
+    """SPU's logistic regression in two processes on the arrays of a folder.
+
+    Returns:
+        CPU of both parties, wall of the slower, memory of the larger, bytes that both wrote, and the weights.
+
+    Raises:
+        BenchError: a party failed or took too long.
+    """
+    ports = ",".join(map(str, _two_ports()))
+    script = str(ROOT / "bench" / "peers" / "spu_logistic.py")
+    parties = [
+        subprocess.Popen(
+            [str(python), script, str(folder), str(rank), ports],
+            env=clean_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for rank in range(2)
+    ]
+    try:
+        parts = [_result(party, timeout_s) for party in parties]
+    finally:
+        for party in parties:
+            if party.poll() is None:
+                party.kill()
+                party.wait()
+    return _together(parts)
+
+
+def _result(party: "subprocess.Popen[bytes]", timeout_s: float) -> Result:
+    try:
+        output, errors = party.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired as error:
+        raise BenchError(f"spu took longer than {timeout_s:.0f} s") from error
+    if party.returncode != 0:
+        raise BenchError(f"spu failed: {errors.decode(errors='replace').strip()[-300:]}")
+    # The library may print before; the result is the last line.
+    found: Result = json.loads(output.strip().splitlines()[-1])
+    return found
+
+
+def _together(parts: list[Result]) -> Result:
+    epochs = parts[0]["epochs"]
+    cpu_s = sum(part["cpu_s"] for part in parts)
+    wall_s = max(part["wall_s"] for part in parts)
+    return {
+        "cpu_s": cpu_s,
+        "wall_s": wall_s,
+        "rss_mb": max(part["rss_mb"] for part in parts),
+        "bytes": sum(part["bytes"] for part in parts),
+        "epochs": epochs,
+        "cpu_s_epoch": cpu_s / epochs,
+        "wall_s_epoch": wall_s / epochs,
+        "compile_cpu_s": sum(part["compile_cpu_s"] for part in parts),
+        "intercept": parts[0]["intercept"],
+        "coefficients": parts[0]["coefficients"],
+    }
+
+
+def _two_ports() -> list[int]:
+    with (
+        closing(socket.create_server(("127.0.0.1", 0))) as one,
+        closing(socket.create_server(("127.0.0.1", 0))) as two,
+    ):
+        return [int(each.getsockname()[1]) for each in (one, two)]

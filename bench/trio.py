@@ -1,0 +1,124 @@
+"""Three institutions as three processes over TLS on loopback, with identities that live as long as the run.
+
+The jobs run as `tongzhou.secure.tasks` gives them, without a daemon: what is measured is the protocol, its
+processes and its wire, and nothing else.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.measures import ROOT, BenchError
+from tongzhou.parties.card import issue_card
+from tongzhou.parties.identity import Identity
+from tongzhou.parties.trust import TrustStore
+
+__all__ = ["ROLES", "found_trio", "play"]
+
+ROLES = ("helper", "provider", "asker")
+"""In the order in which they start: who is called before who calls."""
+
+_LISTENERS = ("helper", "provider")
+
+
+def found_trio(folder: Path) -> None:
+    """Make identities and let everybody trust everybody."""
+    cards = {}
+    for role, port in zip(ROLES, _free_ports(len(ROLES)), strict=True):
+        identity = Identity.create(folder / role, role, f"Bench {role}")
+        cards[role] = issue_card(identity, f"127.0.0.1:{port}", datetime.now(UTC))
+    for role in ROLES:
+        trust = TrustStore(folder / role / "trust")
+        for other, card in cards.items():
+            if other != role:
+                trust.add(card)
+
+
+def play(folder: Path, job: Sequence[str], *, timeout_s: float) -> dict[str, dict[str, Any]]:
+    """Run one job among three fresh processes.
+
+    Args:
+        folder: of `found_trio`.
+        job: name of the job in `bench.party`, and its arguments.
+        timeout_s: bound on the time, in seconds.
+
+    Returns:
+        What each role printed.
+
+    Raises:
+        BenchError: a process failed or took too long.
+    """
+    until = time.monotonic() + timeout_s
+    with ExitStack() as stack:
+        processes: dict[str, subprocess.Popen[bytes]] = {}
+        for role in ROLES:
+            processes[role] = _start(folder, role, job)
+            stack.callback(_end, processes[role])
+            if role in _LISTENERS:
+                _await_ready(role, processes[role])
+        return {role: _collect(role, processes[role], until) for role in reversed(ROLES)}
+
+
+def _start(folder: Path, role: str, job: Sequence[str]) -> subprocess.Popen[bytes]:
+    # One thread for linear algebra, as the demonstration's institutions have: parties share the machine.
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "bench.party", str(folder), role, *job],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def _await_ready(role: str, process: subprocess.Popen[bytes]) -> None:
+    """The process prints one line once it listens; an end of its output means that it failed."""
+    if process.stdout is not None and process.stdout.readline():
+        return
+    raise BenchError(f"the {role}'s process did not start: {_complaint(process)}")
+
+
+def _collect(role: str, process: subprocess.Popen[bytes], until: float) -> dict[str, Any]:
+    try:
+        output, errors = process.communicate(timeout=max(0.1, until - time.monotonic()))
+    except subprocess.TimeoutExpired as error:
+        raise BenchError(f"the {role} did not finish in time") from error
+    if process.returncode != 0:
+        raise BenchError(f"the {role} failed: {_last_line(errors)}")
+    found: dict[str, Any] = msgspec.json.decode(output)
+    return found
+
+
+def _complaint(process: subprocess.Popen[bytes]) -> str:
+    return "" if process.stderr is None else _last_line(process.stderr.read())
+
+
+def _last_line(errors: bytes) -> str:
+    return " ".join(errors.decode(errors="replace").strip().splitlines()[-1:])
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports of this machine that nobody uses now."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(one.getsockname()[1]) for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
