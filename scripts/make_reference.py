@@ -28,11 +28,23 @@ Every command takes these options after its verb:
 | option | meaning |
 |---|---|
 | `--home DIR` | folder of the institution; else the variable `TONGZHOU_HOME`, else `~/.tongzhou` |
-| `--lang en\\|zh` | language of sentences; else the variable `TONGZHOU_LANG`, else that of the locale |
+| `--lang en\\|zh` | language of words; else the variable `TONGZHOU_LANG`, else that of the locale |
 | `--json` | print one JSON document instead of words; an error is `{"error": {"kind", "sentence"}}` |
 | `--help` | explain the command |
 
-`tongzhou --install-completion` lets the shell complete commands and options.
+`--lang` may stand anywhere: `tongzhou --lang zh --help` explains everything in Chinese.
+
+## Completion in the shell
+
+`tongzhou --install-completion` lets the shell complete commands and options: it writes to the start-up files
+of the shell it is called from (bash, zsh, fish or PowerShell) and works in the next shell you open.
+`tongzhou --show-completion` prints the script instead, to be read first or put elsewhere. Where the shell
+cannot be told, as in a build of an image, a variable names it:
+
+    mkdir -p ~/.local/share/bash-completion/completions
+    _TONGZHOU_COMPLETE=source_bash tongzhou > ~/.local/share/bash-completion/completions/tongzhou
+
+`source_zsh` and `source_fish` print the scripts of those shells.
 """
 
 

@@ -31,7 +31,7 @@ def failing(monkeypatch):
         def app(*_args, **_kwargs):
             raise error
 
-        monkeypatch.setattr(main, "app", app)
+        monkeypatch.setattr(main, "command_tree", lambda *_: app)
 
     return install
 

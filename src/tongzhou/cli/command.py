@@ -1,4 +1,7 @@
-"""How a verb becomes a command: each takes ``--home``, ``--lang`` and ``--json``, and gets a `Terminal`."""
+"""How a verb becomes a command: each takes ``--home``, ``--lang`` and ``--json``, and gets a `Terminal`.
+
+Nouns take ``--lang`` too, so that it may stand anywhere on the command line.
+"""
 
 import functools
 import inspect
@@ -8,11 +11,21 @@ from typing import Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
+from tongzhou.cli.language import SpokenCommand, SpokenGroup
 from tongzhou.cli.terminal import Manner, Terminal
 
-__all__ = ["comma_list", "command", "noun"]
+__all__ = ["LangOption", "comma_list", "command", "noun", "show_help"]
 
 P = ParamSpec("P")
+
+
+def _last_said(context: typer.Context, value: str | None) -> str | None:
+    """The language said here, else the one said further to the left; contexts inherit the object."""
+    if value is not None:
+        context.obj = value
+    said: str | None = context.obj
+    return said
+
 
 _PANEL = "Every command"
 _HOME = Annotated[
@@ -25,20 +38,22 @@ _HOME = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
-_LANG = Annotated[
+LangOption = Annotated[
     str | None,
     typer.Option(
         "--lang",
-        envvar="TONGZHOU_LANG",
         metavar="en|zh",
-        help="Language of sentences (default: the locale's).",
+        help="Language of words (default: TONGZHOU_LANG, else the locale's).",
         rich_help_panel=_PANEL,
+        callback=_last_said,
     ),
 ]
+"""The option that chooses the language; the same at every place where it may stand."""
+
 _JSON = Annotated[
     bool, typer.Option("--json", help="Print one JSON document instead of words.", rich_help_panel=_PANEL)
 ]
-_COMMON = {"home": _HOME, "lang": _LANG, "as_json": _JSON}
+_COMMON = {"home": _HOME, "lang": LangOption, "as_json": _JSON}
 _DEFAULTS = {"home": None, "lang": None, "as_json": False}
 
 
@@ -49,7 +64,32 @@ def noun(name: str, meaning: str) -> typer.Typer:
         name: the noun.
         meaning: one line of help.
     """
-    return typer.Typer(name=name, help=meaning, no_args_is_help=True, rich_markup_mode="rich")
+    return typer.Typer(
+        name=name,
+        cls=SpokenGroup,
+        help=meaning,
+        callback=_noun,
+        invoke_without_command=True,
+        rich_markup_mode="rich",
+    )
+
+
+def _noun(context: typer.Context, lang: LangOption = None) -> None:
+    show_help(context)
+
+
+def show_help(context: typer.Context) -> None:
+    """Show a group's help when no verb was given.
+
+    Args:
+        context: that of the group.
+
+    Raises:
+        typer.Exit: after the help, as for a wrong command line.
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
 
 
 def command(
@@ -58,7 +98,7 @@ def command(
     """Add a function as a command of `app`.
 
     The function's first parameter is its `Terminal`; the others are Typer parameters. Its docstring is the
-    help text. The three common options are added to the command's signature, so that they can stand after
+    help text; the Chinese of that and of the options' helps stands in the catalogue of the terminal. The three common options are added to the command's signature, so that they can stand after
     the verb, where people put them, and are completed and explained like the others.
 
     Args:
@@ -88,7 +128,7 @@ def command(
         keyword = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in own]
         run.__signature__ = inspect.Signature([*keyword, *common])  # type: ignore[attr-defined]
         run.__annotations__ = {item.name: item.annotation for item in (*keyword, *common)}
-        app.command(name)(run)
+        app.command(name, cls=SpokenCommand)(run)
         return function
 
     return decorate

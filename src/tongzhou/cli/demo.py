@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from tongzhou.cli.command import LangOption
 from tongzhou.cli.job_run import Bars
+from tongzhou.cli.language import SpokenCommand
 from tongzhou.cli.terminal import Manner, Terminal
 from tongzhou.errors import NotFoundError, StorageError
 
@@ -16,19 +18,18 @@ __all__ = ["add_demo", "demo"]
 
 _FOLDER = typer.Option("--folder", metavar="DIR", help="Where the three institutions live.")
 _JSON = typer.Option("--json", metavar="FILE", help="Also write the figures for machines to this file.")
-_LANG = typer.Option("--lang", envvar="TONGZHOU_LANG", metavar="en|zh", help="Language of words.")
 _EXTRAS = ("altair", "vl_convert", "sklearn")
 
 
 def add_demo(app: typer.Typer) -> None:
     """Add the command to the root."""
-    app.command("demo")(demo)
+    app.command("demo", cls=SpokenCommand)(demo)
 
 
 def demo(
     folder: Annotated[Path, _FOLDER] = Path("demo"),
     figures_file: Annotated[Path | None, _JSON] = None,
-    lang: Annotated[str | None, _LANG] = None,
+    lang: LangOption = None,
 ) -> None:
     """Three institutions on this machine compute a joint scorecard on real data, decide, and prove it.
 

@@ -18,7 +18,10 @@ import typer
 
 from tongzhou import __version__
 from tongzhou.cli import data, grant, job_run, log, model, party
+from tongzhou.cli.command import LangOption, show_help
+from tongzhou.cli.decide import add_decide
 from tongzhou.cli.demo import add_demo
+from tongzhou.cli.language import SpokenGroup, command_tree, usage_sentence
 from tongzhou.cli.serve import add_serve
 from tongzhou.cli.terminal import Manner, default_home, error_kind
 from tongzhou.errors import TongzhouError
@@ -41,14 +44,15 @@ EXIT_CODES: dict[int, str] = {
 
 app = typer.Typer(
     name="tongzhou",
+    cls=SpokenGroup,
     help="Institutions decide together on credit while every record stays with its owner.",
-    no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
 for _noun in (party, data, grant, job_run, model, log):
     app.add_typer(_noun.app)
 add_serve(app)
+add_decide(app)
 add_demo(app)
 
 
@@ -58,13 +62,15 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _root(
+    context: typer.Context,
+    lang: LangOption = None,
     version: bool = typer.Option(
         False, "--version", callback=_show_version, is_eager=True, help="Print the version."
     ),
 ) -> None:
-    """Institutions decide together on credit while every record stays with its owner."""
+    show_help(context)
 
 
 def main() -> None:
@@ -83,7 +89,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     manner = _manner(arguments)
     try:
-        code = app(list(arguments), prog_name="tongzhou", standalone_mode=False)
+        code = command_tree(app, manner.lang)(list(arguments), prog_name="tongzhou", standalone_mode=False)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the outermost edge: no stack trace on a screen
         kind, sentence, exit_code = _describe(manner, error)
         return _fail(manner, kind, sentence, exit_code)
@@ -99,8 +105,9 @@ def _describe(manner: Manner, error: BaseException) -> tuple[str, str, int]:
         case typer.TyperException():
             context = getattr(error, "ctx", None)
             path = context.command_path if context is not None else "tongzhou"
+            sentence = usage_sentence(error.format_message(), manner.lang)
             template = word("{sentence} (see: {command} --help)")
-            return "usage", template.format(sentence=error.format_message().rstrip("."), command=path), _USAGE
+            return "usage", template.format(sentence=sentence, command=path), _USAGE
         case typer.Abort() | KeyboardInterrupt():
             return "interrupted", word("stopped"), _INTERRUPTED
     template = word("a mistake of ours, sorry: {kind}; a report was written to {file}")
@@ -116,12 +123,13 @@ def _manner(arguments: Sequence[str]) -> Manner:
     words = list(arguments)
 
     def after(option: str) -> str | None:
+        said = None
         for position, word in enumerate(words):
             if word == option and position + 1 < len(words):
-                return words[position + 1]
-            if word.startswith(f"{option}="):
-                return word.partition("=")[2]
-        return None
+                said = words[position + 1]
+            elif word.startswith(f"{option}="):
+                said = word.partition("=")[2]
+        return said
 
     lang = after("--lang")
     folder = after("--home") or os.environ.get("TONGZHOU_HOME") or default_home()
