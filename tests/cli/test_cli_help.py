@@ -42,8 +42,12 @@ def tree(lang: str) -> dict[str, object]:
 def texts(command) -> list[str]:
     """Every text of a command that its page shows, examples aside."""
     params = command.get_params(typer.Context(command))
-    helps = [command.help.split("\n\n")[0], *(item.help for item in params)]
-    return [*helps, *(item.rich_help_panel for item in params if item.rich_help_panel)]
+    paragraphs = [part for part in command.help.split("\n\n") if not part.startswith(EXAMPLE)]
+    return [
+        *paragraphs,
+        *(item.help for item in params),
+        *(item.rich_help_panel for item in params if item.rich_help_panel),
+    ]
 
 
 ENGLISH, ZH = tree("en"), tree("zh")

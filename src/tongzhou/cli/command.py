@@ -98,8 +98,9 @@ def command(
     """Add a function as a command of `app`.
 
     The function's first parameter is its `Terminal`; the others are Typer parameters. Its docstring is the
-    help text; the Chinese of that and of the options' helps stands in the catalogue of the terminal. The three common options are added to the command's signature, so that they can stand after
-    the verb, where people put them, and are completed and explained like the others.
+    help text; the Chinese of that and of the options' helps stands in the catalogue of the terminal. The
+    three common options are added to the command's signature, so that they can stand after the verb, where
+    people put them, and are completed and explained like the others.
 
     Args:
         app: the group.
