@@ -137,11 +137,15 @@ def _refuse_dependent(covariance: Reals, widened: Reals, names: list[str]) -> No
     work = widened.copy()
     for place, name in enumerate(names):
         pivot, variance = work[place, place], covariance[place, place]
-        if variance <= 0 or pivot <= _COLLINEAR * widened[place, place]:
-            kind = "is constant" if variance <= 0 else "is a linear combination of the columns before it"
+        if variance <= 0:
             raise DataError(
-                "column {column} {kind}; a joint regression needs columns that differ: remove it",
+                "column {column} is constant; a joint regression needs columns that differ: remove it",
                 column=name,
-                kind=kind,
+            )
+        if pivot <= _COLLINEAR * widened[place, place]:
+            raise DataError(
+                "column {column} is a linear combination of the columns before it; a joint regression needs "
+                "columns that differ: remove it",
+                column=name,
             )
         work -= np.outer(work[:, place], work[place]) / pivot
