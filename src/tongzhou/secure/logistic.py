@@ -8,9 +8,9 @@ Statement
     the reach of the other's part of a score to two digits; or nobody anything (weights stay shared). The
     helper learns the shapes, whether events are rare, and which kind of step was made each time.
     Assumption: as `tongzhou.secure.aided`.
-    Cost: with n rows, d columns (d_a of them the asker's) and K harmonics: once 8 n (2 d_a + d_p + 3) bytes
-    and 2 (doublings + 2) rounds; an evaluation 8 n (6 + 2 K) bytes; a curvature matrix 8 m (2 d + d_a + 2 +
-    2 K) bytes on its m rows.
+    Cost: with n rows, d columns (d_a of them the asker's, the intercept included; d_p the provider's) and K
+    harmonics: once 8 n (2 d_a + d_p + 2) bytes; an evaluation 8 n (6 + 2 K) bytes; a curvature matrix
+    8 m (2 d + d_a + 2 + 2 K) bytes on its m rows, and 1 + 2 doublings rounds for its inverse.
     Method: Newton's iteration with a curvature matrix that is kept while it serves (a chord method) and
     renewed when a step gains too little; see `staircase` for the logistic function, `curvature` for the
     matrix and `linear` for its inverse.

@@ -7,7 +7,7 @@ Statement
     grant's ``card`` opening, not from the protocol. With ``card = "shared"`` it cannot.) The provider learns
     the number of rows, the helper the shapes.
     Assumption: as `tongzhou.secure.aided`.
-    Cost: with m rows and d columns 8 m (d + 2) bytes, two rounds.
+    Cost: with m rows and d columns, the intercept included, 8 m (d + 3) bytes, two rounds.
 """
 
 from dataclasses import dataclass

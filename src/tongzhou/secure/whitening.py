@@ -90,11 +90,13 @@ def whiten(values: Reals, names: list[str], *, bits: int, intercept: bool, l2: f
             (at most a quarter of the variance, plus the penalty) below a quarter whatever the penalty.
 
     Raises:
-        DataError: a column is constant, or a combination of the columns before it.
+        DataError: a column has a value that is not finite, is constant, or is a combination of the columns before it.
     """
     rows = values.shape[0]
-    means = values.mean(axis=0)
-    covariance = _covariance(values, means)
+    with np.errstate(invalid="ignore", over="ignore"):
+        means = values.mean(axis=0)
+        covariance = _covariance(values, means)
+    _refuse_infinite(covariance, names)
     widened = covariance + RIDGE_SHARE * l2 * np.eye(len(names))
     _refuse_dependent(covariance, widened, names)
     inverse = np.linalg.inv(np.linalg.cholesky(widened))
@@ -130,6 +132,12 @@ def whitened_rows(block: Whitened, values: Reals) -> Reals:
 def whiten_new(block: Whitened, values: Reals) -> Words:
     """The same as ring words."""
     return encode(whitened_rows(block, values), block.bits)
+
+
+def _refuse_infinite(covariance: Reals, names: list[str]) -> None:
+    for place, name in enumerate(names):
+        if not np.isfinite(covariance[place, place]):
+            raise DataError("column {column} has a value that is missing or not finite", column=name)
 
 
 def _refuse_dependent(covariance: Reals, widened: Reals, names: list[str]) -> None:
