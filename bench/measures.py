@@ -15,6 +15,8 @@ __all__ = [
     "BenchError",
     "Meter",
     "bounded",
+    "end",
+    "last_line",
     "peak_rss_mb",
     "ratio",
     "rounded",
@@ -137,10 +139,24 @@ def run_json(
     except subprocess.TimeoutExpired as error:
         raise BenchError(f"{' '.join(command[:4])} took longer than {timeout_s:.0f} s") from error
     if done.returncode != 0:
-        tail = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise BenchError(f"{' '.join(command[:4])} failed: {' '.join(tail)}")
+        raise BenchError(f"{' '.join(command[:4])} failed: {last_line(done.stderr)}")
     try:
         found: Sample = json.loads(done.stdout)
     except json.JSONDecodeError as error:
         raise BenchError(f"{' '.join(command[:4])} printed no JSON") from error
     return found
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """End a process that still runs, and close what it was read through."""
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
+
+
+def last_line(errors: bytes) -> str:
+    """The last thing that a process complained of."""
+    return " ".join(errors.decode(errors="replace").strip().splitlines()[-1:])

@@ -4,11 +4,11 @@ import json
 import os
 import socket
 import subprocess
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from bench.measures import ROOT, BenchError, say
+from bench.measures import ROOT, BenchError, end, last_line, say
 
 __all__ = ["PEERS_VENV", "clean_environment", "peers_python", "spu_train"]
 
@@ -42,8 +42,7 @@ def peers_python() -> Path | None:
         say(f"  the peers are skipped: {error}")
         return None
     if done.returncode != 0:
-        why = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        say(f"  the peers are skipped: {' '.join(why) or 'the setup failed'}")
+        say(f"  the peers are skipped: {last_line(done.stderr) or 'the setup failed'}")
         return None
     return PEERS_VENV / "bin" / "python"
 
@@ -59,23 +58,18 @@ def spu_train(python: Path, folder: Path, *, timeout_s: float) -> Result:
     """
     ports = ",".join(map(str, _two_ports()))
     script = str(ROOT / "bench" / "peers" / "spu_logistic.py")
-    parties = [
-        subprocess.Popen(
-            [str(python), script, str(folder), str(rank), ports],
-            env=clean_environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        for rank in range(2)
-    ]
-    try:
-        parts = [_result(party, timeout_s) for party in parties]
-    finally:
-        for party in parties:
-            if party.poll() is None:
-                party.kill()
-                party.wait()
-    return _together(parts)
+    with ExitStack() as stack:
+        parties = []
+        for rank in range(2):
+            party = subprocess.Popen(
+                [str(python), script, str(folder), str(rank), ports],
+                env=clean_environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            stack.callback(end, party)
+            parties.append(party)
+        return _together([_result(party, timeout_s) for party in parties])
 
 
 def _result(party: "subprocess.Popen[bytes]", timeout_s: float) -> Result:
@@ -84,7 +78,7 @@ def _result(party: "subprocess.Popen[bytes]", timeout_s: float) -> Result:
     except subprocess.TimeoutExpired as error:
         raise BenchError(f"spu took longer than {timeout_s:.0f} s") from error
     if party.returncode != 0:
-        raise BenchError(f"spu failed: {errors.decode(errors='replace').strip()[-300:]}")
+        raise BenchError(f"spu failed: {last_line(errors)}")
     # The library may print before; the result is the last line.
     found: Result = json.loads(output.strip().splitlines()[-1])
     return found

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from bench.measures import ROOT, BenchError
+from bench.measures import ROOT, BenchError, end, last_line
 from tongzhou.parties.card import issue_card
 from tongzhou.parties.identity import Identity
 from tongzhou.parties.trust import TrustStore
@@ -62,7 +62,7 @@ def play(folder: Path, job: Sequence[str], *, timeout_s: float) -> dict[str, dic
         processes: dict[str, subprocess.Popen[bytes]] = {}
         for role in ROLES:
             processes[role] = _start(folder, role, job)
-            stack.callback(_end, processes[role])
+            stack.callback(end, processes[role])
             if role in _LISTENERS:
                 _await_ready(role, processes[role])
         return {role: _collect(role, processes[role], until) for role in reversed(ROLES)}
@@ -93,26 +93,13 @@ def _collect(role: str, process: subprocess.Popen[bytes], until: float) -> dict[
     except subprocess.TimeoutExpired as error:
         raise BenchError(f"the {role} did not finish in time") from error
     if process.returncode != 0:
-        raise BenchError(f"the {role} failed: {_last_line(errors)}")
+        raise BenchError(f"the {role} failed: {last_line(errors)}")
     found: dict[str, Any] = msgspec.json.decode(output)
     return found
 
 
 def _complaint(process: subprocess.Popen[bytes]) -> str:
-    return "" if process.stderr is None else _last_line(process.stderr.read())
-
-
-def _last_line(errors: bytes) -> str:
-    return " ".join(errors.decode(errors="replace").strip().splitlines()[-1:])
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.kill()
-        process.wait()
-    for stream in (process.stdout, process.stderr):
-        if stream is not None:
-            stream.close()
+    return "" if process.stderr is None else last_line(process.stderr.read())
 
 
 def _free_ports(count: int) -> list[int]:

@@ -2,8 +2,8 @@
 
 Runs in the peers' environment and imports nothing of ours. Protocol SEMI2K on the 64-bit ring with SPU's
 default dealer (the first party is trusted), two processes over brpc on loopback, inputs secret-shared, the
-library's own logistic function; mini-batches of 1024 rows, learning rate 0.3, 20 epochs, weights from zero. The
-function of an epoch is compiled once; sharing of inputs and compilation are not counted as training.
+library's own logistic function; mini-batches of 1024 rows, learning rate 0.3, 20 epochs, weights from zero.
+The function of an epoch is compiled once; sharing of inputs and compilation are not counted as training.
 """
 
 import json

@@ -1,0 +1,6 @@
+"""The benchmarks stand beside the product, at the root of the checkout."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
