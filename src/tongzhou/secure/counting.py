@@ -7,7 +7,7 @@ Statement
     each variable, a uniformly permuted order of the rows; the provider sees the label masked by uniform
     words; the helper sees nothing.
     Assumption: as `tongzhou.secure.aided`.
-    Cost: 12 bytes a row and variable; two rounds in all.
+    Cost: 12 bytes a row and variable; two rounds for any number of variables.
     Paper: share translation, Chase, Ghosh and Poburinnaya, Secret-shared shuffle (ASIACRYPT 2020), with the
     correlation dealt by the helper.
 
@@ -77,17 +77,11 @@ def count_events(
     totals = _share_totals(engine, rows, bins, codes)
     for variable, counts in enumerate(totals):
         refuse_small(variable, counts, minimum_rows)
-    sums = [
-        _permuted_sums(
-            engine, rows, totals[place] if totals else None, codes[place] if codes else None, label
-        )
-        for place in range(len(bins))
-    ]
-    if not engine.is_owner:
-        _record(engine, bins, receivers)
-        return []
-    events = _open_sums(engine, [s for s in sums if s is not None], receivers)
+    sums = _permuted_sums(engine, rows, len(bins), totals, codes=codes, label=label)
     _record(engine, bins, receivers)
+    if not engine.is_owner:
+        return []
+    events = _open_sums(engine, sums, receivers)
     return [
         BinCounts(counts, None if events is None else events[place]) for place, counts in enumerate(totals)
     ]
@@ -118,38 +112,59 @@ def _share_totals(
 def _permuted_sums(
     engine: AidedEngine,
     rows: int,
-    totals: Counts | None,
-    codes: NDArray[np.int16] | None,
+    variables: int,
+    totals: list[Counts],
+    *,
+    codes: Sequence[NDArray[np.int16]] | None,
     label: NDArray[np.int8] | None,
-) -> NDArray[np.uint32] | None:
-    """This owner's shares of the events of each bin of one variable.
+) -> list[NDArray[np.uint32]]:
+    """This owner's shares of the events in each bin of each variable.
 
     With the dealt permutation ρ, masks a and b, and D = ρ(a) - b: the asker orders the label by the masked
     permutation τ = π ρ⁻¹, hides it with a, and the provider's ρ brings it into bin order π.
     """
-    party = engine.party
     if not engine.is_owner:
-        inner = engine.stream("provider").permutation(rows)
-        before, after = engine.stream("asker").halves(rows), engine.stream("asker").halves(rows)
-        party.link("provider").send("bin.shuffle", None, [before[inner] - after])
-        return None
-    if totals is None:
-        raise ProtocolError("bin sizes are missing")
+        for _ in range(variables):
+            _deal_shuffle(engine, rows)
+        return []
     if codes is not None:
-        order = np.argsort(codes, kind="stable")
-        inner = engine.stream("provider").permutation(rows)
-        masked = np.empty(rows, dtype=np.uint32)
-        masked[inner] = order
-        party.peer.send("bin.order", None, [masked])
-        _, (dealt,) = party.link("helper").recv("bin.shuffle", None, [ArraySpec("<u4", (rows,))])
-        _, (hidden,) = party.peer.recv("bin.label", None, [ArraySpec("<u4", (rows,))])
-        return _segment_sums(hidden[inner] + dealt, totals)
+        # All orders go out before the first label is awaited: one round for any number of variables.
+        inner = [_send_order(engine, code) for code in codes]
+        return [_sums_by_provider(engine, own, counts) for own, counts in zip(inner, totals, strict=True)]
     if label is None:
         raise no_label()
+    words = label.astype(np.uint32)
+    return [_sums_by_asker(engine, words, counts) for counts in totals]
+
+
+def _deal_shuffle(engine: AidedEngine, rows: int) -> None:
+    inner = engine.stream("provider").permutation(rows)
+    before, after = engine.stream("asker").halves(rows), engine.stream("asker").halves(rows)
+    engine.party.link("provider").send("bin.shuffle", None, [before[inner] - after])
+
+
+def _send_order(engine: AidedEngine, codes: NDArray[np.int16]) -> NDArray[np.uint32]:
+    """Tell the asker the masked order of one variable; returns the inner permutation."""
+    inner = engine.stream("provider").permutation(len(codes)).astype(np.uint32)
+    masked = np.empty(len(codes), dtype=np.uint32)
+    masked[inner] = np.argsort(codes, kind="stable")
+    engine.party.peer.send("bin.order", None, [masked])
+    return inner
+
+
+def _sums_by_provider(engine: AidedEngine, inner: NDArray[np.uint32], totals: Counts) -> NDArray[np.uint32]:
+    party, spec = engine.party, ArraySpec("<u4", (len(inner),))
+    _, (dealt,) = party.link("helper").recv("bin.shuffle", None, [spec])
+    _, (hidden,) = party.peer.recv("bin.label", None, [spec])
+    return _segment_sums(hidden[inner] + dealt, totals)
+
+
+def _sums_by_asker(engine: AidedEngine, label: NDArray[np.uint32], totals: Counts) -> NDArray[np.uint32]:
+    party, rows = engine.party, len(label)
     before, after = engine.stream("asker").halves(rows), engine.stream("asker").halves(rows)
     _, (outer,) = party.peer.recv("bin.order", None, [ArraySpec("<u4", (rows,))])
     _refuse_repeats(party.peer.peer, outer, rows)
-    party.peer.send("bin.label", None, [label.astype(np.uint32)[outer] - before])
+    party.peer.send("bin.label", None, [label[outer] - before])
     return _segment_sums(after, totals)
 
 
@@ -195,5 +210,6 @@ def refuse_small(variable: int, totals: Counts, minimum_rows: int) -> None:
 
 
 def _refuse_repeats(peer: str, order: NDArray[np.uint32], rows: int) -> None:
-    if int(order.max()) >= rows or len(np.unique(order)) != rows:
+    # A place beyond the rows, or one that is missing because another came twice.
+    if int(order.max()) >= rows or not bool(np.bincount(order, minlength=rows).all()):
         raise ProtocolError("{peer} sent an order of the rows that is not a permutation", peer=peer)

@@ -90,7 +90,8 @@ def whiten(values: Reals, names: list[str], *, bits: int, intercept: bool, l2: f
             (at most a quarter of the variance, plus the penalty) below a quarter whatever the penalty.
 
     Raises:
-        DataError: a column has a value that is not finite, is constant, or is a combination of the columns before it.
+        DataError: a column has a value that is not finite, is constant, or is a combination of the columns
+            before it.
     """
     rows = values.shape[0]
     with np.errstate(invalid="ignore", over="ignore"):
