@@ -213,6 +213,13 @@ def test_of_several_refusals_the_closest_is_told(book, terms, request_, now):
         book.find(request_, now)
 
 
+def test_a_grant_for_something_else_is_not_the_closest(book, terms, request_, now):
+    book.new(replace(terms, purpose="collection"))
+    own = book.new(replace(terms, protocols=["score"], openings=Openings(card="shared")))
+    with pytest.raises(GrantError, match=f"grant {own.grant_id} allows the protocols score"):
+        book.find(request_, now)
+
+
 def test_grants_of_others_are_not_told(book, terms, request_, now):
     book.new(replace(terms, askers=["lender"]))
     with pytest.raises(GrantError, match=r"^cardnet has no grant for bank; ask it to issue one$"):

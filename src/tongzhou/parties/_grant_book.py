@@ -192,20 +192,22 @@ class GrantBook:
         Raises:
             GrantError: none does; the sentence is on the grant that comes closest.
         """
-        refusals: list[tuple[int, int, GrantError]] = []
+        refusals: list[tuple[bool, int, int, GrantError]] = []
         fitting: list[tuple[str, str, Grant]] = []
         for status in self._statuses(run_id):
             faults = list(_violations(status, request, now))
             if faults:
-                refusals.append((len(faults), len(refusals), faults[0]))
+                # One for another purpose or table is about something else, however little it lacks.
+                elsewhere = any(fault.values["missing"] in {"purpose", "table"} for fault in faults)
+                refusals.append((elsewhere, len(faults), len(refusals), faults[0]))
             else:
                 fitting.append((status.grant.valid_until, status.grant.grant_id, status.grant))
         if fitting:
             return min(fitting)[2]
         # A grant that does not name the asker is none of its business, however close it comes.
-        own = [refusal for refusal in refusals if refusal[2].values["missing"] != "asker"]
+        own = [refusal for refusal in refusals if refusal[-1].values["missing"] != "asker"]
         if own:
-            raise min(own)[2]
+            raise min(own)[-1]
         raise no_grant(self._identity.party_id, request.asker)
 
     def check(self, grant_id: str, request: GrantRequest, now: datetime, *, run_id: str) -> None:
