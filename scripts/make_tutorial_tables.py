@@ -2,9 +2,10 @@
 
     python scripts/make_tutorial_tables.py ~/tongzhou-tutorial
 
-makes the folders ``bank``, ``cardnet``, ``helper`` and ``post`` there, ``bank/clients.csv`` and
-``bank/clients-draft.csv``, and ``cardnet/payments.csv``. The same seed gives the same files everywhere: only
-integer arithmetic and the standard generator are used. Nobody in these files exists.
+makes the folders ``bank``, ``cardnet``, ``helper`` and ``post`` there, ``bank/clients.csv``,
+``bank/clients-draft.csv`` and ``bank/applicants.csv``, and ``cardnet/payments.csv``. The same seed gives the
+same files everywhere: only integer arithmetic and the standard generator are used. Nobody in these files
+exists.
 """
 
 import csv
@@ -18,6 +19,9 @@ LACKING = 10
 
 BANK = ["client_id", "income", "age", "years_employed", "default"]
 CARD_NETWORK = ["client_id", "months_late", "utilisation", "cash_advances"]
+APPLICANTS = 20
+"""People who are not the bank's clients yet; the card network knows most of them."""
+APPLICATION = ["client_id", "income", "age", "years_employed", "amount"]
 FOLDERS = ("bank", "cardnet", "helper", "post")
 
 Row = list[object]
@@ -42,21 +46,24 @@ def invent(chance: random.Random) -> tuple[Row, Row]:
     return [income, age, years, default], [late, utilisation, advances]
 
 
-def tables() -> tuple[list[Row], list[Row]]:
-    """Rows of the bank and of the card network, each with its own clients in its own order."""
+def tables() -> tuple[list[Row], list[Row], list[Row]]:
+    """Rows of the bank and of the card network, each with its own clients in its own order; applicants."""
     chance = random.Random(20261124)  # noqa: S311 - invented clients protect nothing
     bank: list[Row] = []
     network: list[Row] = []
+    applicants: list[Row] = []
     for number in range(CLIENTS):
         own, other = invent(chance)
         if chance.randrange(LACKING):
             bank.append([f"C-{number:05}", *own])
+        elif len(applicants) < APPLICANTS:
+            applicants.append([f"C-{number:05}", *own[:-1], 1000 * chance.randrange(1, 60)])
         if chance.randrange(LACKING):
             # The card network writes the same identifiers in its own way.
             network.append([f" c-{number:05}", *other])
     chance.shuffle(bank)
     chance.shuffle(network)
-    return bank, network
+    return bank, network, applicants
 
 
 def draft(rows: list[Row]) -> list[Row]:
@@ -79,9 +86,10 @@ def main() -> None:
     folder = Path(sys.argv[1]).expanduser()
     for name in FOLDERS:
         (folder / name).mkdir(parents=True, exist_ok=True)
-    bank, network = tables()
+    bank, network, applicants = tables()
     write(folder / "bank" / "clients.csv", BANK, bank)
     write(folder / "bank" / "clients-draft.csv", BANK, draft(bank))
+    write(folder / "bank" / "applicants.csv", APPLICATION, applicants)
     write(folder / "cardnet" / "payments.csv", CARD_NETWORK, network)
     sys.stdout.write(
         f"{len(bank)} clients of the bank and {len(network)} of the card network are in {folder}\n"

@@ -67,11 +67,15 @@ def test_every_page_can_be_reached_from_the_index() -> None:
     seen, waiting = set(), [DOCS / "index.md"]
     while waiting:
         page = waiting.pop()
-        if page in seen:
+        if page in seen or not page.exists():
             continue
         seen.add(page)
-        links = [(page.parent / link.split("#")[0]).resolve() for link in LINK.findall(prose(page))]
-        waiting += [link for link in links if link.suffix == ".md" and link.exists()]
+        for link in LINK.findall(prose(page)):
+            target = (page.parent / link.split("#")[0]).resolve()
+            # A link to a folder leads to what is in it.
+            waiting += (
+                target.glob("*.md") if link.endswith("/") else [target] if target.suffix == ".md" else []
+            )
     assert [str(page) for page in PAGES if page not in seen] == []
 
 

@@ -45,7 +45,7 @@ SHOWN = (
         "grant new",
         "grant revoke",
     ),
-    *("serve", "job check", "job run", "job show", "job resume", "model show", "model export"),
+    *("serve", "job check", "job run", "job show", "job resume", "model show", "model export", "decide"),
     *("log show", "log verify", "log prove"),
 )
 PORTS = ("7441", "7442", "7443")
@@ -276,7 +276,9 @@ def play(page: Path, home: Path) -> None:
     try:
         for step, after in zip(steps, [*steps[1:], None], strict=True):
             if isinstance(step, Saved):
-                (home / step.path.removeprefix("~/")).write_text(book.put(step.content), encoding="utf-8")
+                file = home / step.path.removeprefix("~/")
+                file.parent.mkdir(exist_ok=True)
+                file.write_text(book.put(step.content), encoding="utf-8")
                 continue
             where = f"{page.name}, line {step.line}: {step.command}"
             command = book.put(step.command)
