@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,12 +26,17 @@ from tongzhou.cli.main import run as run_command
 from tongzhou.data.example import bank_table, card_network_table
 from tongzhou.errors import TongzhouError
 from tongzhou.node.home import Home
+from tongzhou.node.job_faults import our_kinds
+from tongzhou.node.job_follow import follow_job, read_offer
 from tongzhou.node.job_run import resume_plan, run_job
 from tongzhou.node.plan import Plan, parse_plan
 from tongzhou.node.tables import examine, keep_table
 from tongzhou.parties.card import issue_card
 from tongzhou.parties.grants import Grant, GrantTerms, Openings
 from tongzhou.parties.times import utc_now, utc_text
+from tongzhou.wire.memory import memory_sessions
+from tongzhou.wire.messages import Session
+from tongzhou.wire.session import closing
 
 PARTIES = {"bank": "asker", "cardnet": "provider", "helper": "helper"}
 OWN = ["limit", "education", "age"]
@@ -289,3 +295,62 @@ def run_and_die(folder: Path, plan: Plan, run_id: str | None, step: str, when: s
     with Home.open(folder) as home:
         run_job(home, plan, run_id=run_id, watcher=Deadly())
     return 0
+
+
+# --- three threads joined in memory, where a test can speak for any of them
+
+
+def follow_in_thread(home: Home, session: Session, errors: dict[str, BaseException]) -> threading.Thread:
+    """A provider or helper that follows what comes over its session, as a daemon's call does."""
+
+    def follow() -> None:
+        try:
+            with closing(session), our_kinds(), Home.open(home.folder) as own:
+                follow_job(own, read_offer(own, session.links["bank"]), session)
+        except TongzhouError as error:
+            errors[session.me] = error
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    return thread
+
+
+def play_in_memory(
+    town: Town,
+    plan: Plan,
+    *,
+    lies: dict[tuple[str, str], Callable[[Any], Any]] | None = None,
+    silence_s: float = 20.0,
+) -> dict[str, BaseException]:
+    """Run a plan without a network; what each party raised, by party.
+
+    Args:
+        lies: by party and tag, what this party says instead of the truth.
+    """
+    sessions = memory_sessions(list(PARTIES), silence_s)
+    for party, session in sessions.items():
+        for link in session.links.values():
+            _make_liar(link, {tag: lie for (liar, tag), lie in (lies or {}).items() if liar == party})
+    errors: dict[str, BaseException] = {}
+    threads = [
+        follow_in_thread(town.homes[party], sessions[party], errors) for party in ("cardnet", "helper")
+    ]
+    try:
+        run_job(town.bank, plan, connect_parties=lambda *_: closing(sessions["bank"]))
+    except TongzhouError as error:
+        errors["bank"] = error
+    for thread in threads:
+        thread.join(silence_s)
+    return errors
+
+
+def _make_liar(link: Any, lies: dict[str, Callable[[Any], Any]]) -> None:
+    truly = link.send
+
+    def send(tag: str, value: object = None, arrays: Any = ()) -> None:
+        if tag in lies:
+            told = lies[tag](value if not arrays else (value, list(arrays)))
+            value, arrays = (told, ()) if not arrays else told
+        truly(tag, value, arrays)
+
+    link.send = send

@@ -7,11 +7,11 @@ receipt, and the log's own keys keep an entry from being made twice.
 
 import hashlib
 import secrets
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from tongzhou.errors import ConflictError, ProtocolError
+from tongzhou.errors import ConflictError, ProtocolError, VerificationError
 from tongzhou.evidence.log import Log
 from tongzhou.node.home import Home
 from tongzhou.node.job import Job
@@ -30,8 +30,11 @@ __all__ = [
     "note_end",
     "note_refusal",
     "sign_receipt",
+    "verify_from",
     "verify_receipt",
 ]
+
+B = TypeVar("B", bound=msgspec.Struct)
 
 RECEIPT_KIND = "receipt"
 STARTED, STEP, ENDED, REFUSED = "job-started", "job-step", "job-ended", "job-refused"
@@ -180,7 +183,7 @@ def verify_receipt(home: Home, party: str, token: str, receipt: Receipt) -> None
         ProtocolError: it signed something else: the parties do not agree on what happened.
     """
     key = home.identity.public_key_bytes if party == home.party_id else home.trust.get(party).public_key_bytes
-    signed = verify_document(token, RECEIPT_KIND, Receipt, key, signer=party)
+    signed = verify_from(party, token, RECEIPT_KIND, Receipt, key)
     if signed != receipt:
         field = next(
             name for name in receipt.__struct_fields__ if getattr(signed, name) != getattr(receipt, name)
@@ -191,6 +194,18 @@ def verify_receipt(home: Home, party: str, token: str, receipt: Receipt) -> None
             step=receipt.step,
             field=field,
         )
+
+
+def verify_from(party: str, token: str, kind: str, body: type[B], key: bytes) -> B:
+    """A document that a party of the run must have signed; a refusal names the party.
+
+    Raises:
+        VerificationError: it is not signed by that party.
+    """
+    try:
+        return verify_document(token, kind, body, key, signer=party)
+    except VerificationError as error:
+        raise VerificationError("{peer}: {reason}", peer=party, reason=error) from error
 
 
 def _key(run_id: str, step: str, attempt: int) -> str:

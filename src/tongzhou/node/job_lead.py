@@ -11,12 +11,11 @@ from tongzhou.errors import ProtocolError
 from tongzhou.node.home import Home
 from tongzhou.node.job import Job
 from tongzhou.node.job_context import JobContext
-from tongzhou.node.job_journal import StepSummary, attempts_of, commit_table, note_end
+from tongzhou.node.job_journal import StepSummary, attempts_of, commit_table, note_end, verify_from
 from tongzhou.node.job_messages import Acceptance, Offer, StepOrder
 from tongzhou.node.job_play import play_step
 from tongzhou.node.job_witness import exchange_cosignatures
 from tongzhou.node.plan import encode_plan, plan_digest
-from tongzhou.parties.documents import verify_document
 from tongzhou.parties.grants import Grant
 
 __all__ = ["Silent", "Watcher", "lead"]
@@ -145,7 +144,7 @@ def _terms(home: Home, job: Job, own: str, acceptances: Mapping[str, Acceptance]
 def _check_grant(home: Home, job: Job, accepted: Acceptance) -> Grant:
     """The asker keeps the signed grant that its run rests on, so it looks at it."""
     card = home.trust.get(job.plan.parties.provider)
-    grant = verify_document(accepted.grant, "grant", Grant, card.public_key_bytes, signer=card.party_id)
+    grant = verify_from(card.party_id, accepted.grant, "grant", Grant, card.public_key_bytes)
     if grant.grant_id != accepted.grant_id or home.party_id not in grant.askers:
         raise ProtocolError("{peer} showed a grant that is not for this run", peer=card.party_id)
     return grant
