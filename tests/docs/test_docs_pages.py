@@ -113,7 +113,7 @@ def test_every_command_in_a_block_exists_with_its_options(page: Path, line: str)
 
 
 def test_there_are_commands_in_blocks() -> None:
-    assert len(command_lines(README)) == 10
+    assert len(command_lines(README)) == 11
     assert len(command_lines(DOCS / "tutorial.md")) > 30
 
 
