@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.measures import bounded, ratio, rounded, run_json
 from bench.peers_env import peers_python, spu_train
-from bench.trio import found_trio, play
+from bench.trio import play
 from bench.worlds import World, make_world
 from tongzhou.risk.evaluation import auc
 
@@ -57,12 +57,11 @@ def measure(folder: Path, *, quick: bool, peers: bool) -> Subjects:
     """Measure everything.
 
     Args:
-        folder: empty; arrays and identities go there.
+        folder: empty; arrays go there.
         quick: one repeat, sizes divided by 20, no peer that must be installed.
         peers: whether peers of other environments run.
     """
     course = _Course(folder, quick, peers)
-    found_trio(folder / "trio")
     subjects: Subjects = {}
     for name, rows in course.sizes.items():
         world = make_world(folder / name, rows)
@@ -115,7 +114,7 @@ def _largest_gap(subjects: Subjects) -> float | None:
 def _runs(course: _Course, name: str, world: World) -> dict[str, Callable[[], Subject]]:
     """The subjects of one size."""
     runs = {
-        f"tongzhou {name}": lambda: _ours(course.folder, world),
+        f"tongzhou {name}": lambda: _ours(world),
         f"scikit-learn one thread {name}": lambda: _clear(world, "one", _DEFAULT_SOLVER),
         f"scikit-learn newton one thread {name}": lambda: _clear(world, "one", _NEWTON),
     }
@@ -128,10 +127,10 @@ def _runs(course: _Course, name: str, world: World) -> dict[str, Callable[[], Su
     return runs
 
 
-def _ours(folder: Path, world: World) -> Subject:
+def _ours(world: World) -> Subject:
     """One joint regression; CPU of all parties together, memory of the largest."""
     arguments = (world.folder, world.rows, world.asker_columns, world.provider_columns, _TOLERANCE)
-    parts = play(folder / "trio", ["train", *map(str, arguments)], timeout_s=_OURS_TIMEOUT_S)
+    parts = play(["train", *map(str, arguments)], timeout_s=_OURS_TIMEOUT_S)
     asker, provider = parts["asker"], parts["provider"]
     return {
         "cpu_s": sum(part["cpu_s"] for part in parts.values()),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.measures import bounded, rounded
-from bench.trio import found_trio, play
+from bench.trio import play
 
 __all__ = ["figures", "measure"]
 
@@ -23,13 +23,12 @@ def measure(folder: Path, *, quick: bool, peers: bool) -> Subjects:
     """Measure both protocols.
 
     Args:
-        folder: empty; lists and identities go there.
+        folder: empty; lists go there.
         quick: one repeat, lists a hundredth as long.
         peers: there are none here yet.
     """
     divisor = _QUICK_DIVISOR if quick else 1
     size, common = _IDENTIFIERS // divisor, _COMMON // divisor
-    found_trio(folder / "trio")
     _write_lists(folder, size, common)
     subjects = {}
     for protocol in ("dh", "aided"):
@@ -52,7 +51,7 @@ def _rate(subjects: Subjects, protocol: str) -> float | None:
 
 
 def _match(folder: Path, protocol: str) -> Subject:
-    parts = play(folder / "trio", ["match", protocol, str(folder)], timeout_s=_TIMEOUT_S)
+    parts = play(["match", protocol, str(folder)], timeout_s=_TIMEOUT_S)
     return {
         "cpu_s": sum(part["cpu_s"] for part in parts.values()),
         "wall_s": max(part["wall_s"] for part in parts.values()),

@@ -100,9 +100,9 @@ def _train(seat: Seat, arguments: list[str]) -> Result:
     gauge = _Gauge(seat.party.session)
     fitted: Result = {}
 
-    def note(fit: OwnerFit | None) -> bool:
+    def note(fit: OwnerFit | None) -> None:
+        """Weights are open; dropping nothing accepts them."""
         fitted.update(gauge.read())
-        return True
 
     gauge.start()
     result = TrainTask(settings, review=note).run(seat, own)

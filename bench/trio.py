@@ -1,4 +1,4 @@
-"""Three institutions as three processes over TLS on loopback, with identities that live as long as the run.
+"""Three institutions as three processes over TLS on loopback, with identities that live as long as a repeat.
 
 The jobs run as `tongzhou.secure.tasks` gives them, without a daemon: what is measured is the protocol, its
 processes and its wire, and nothing else.
@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -43,11 +44,10 @@ def found_trio(folder: Path) -> None:
                 trust.add(card)
 
 
-def play(folder: Path, job: Sequence[str], *, timeout_s: float) -> dict[str, dict[str, Any]]:
-    """Run one job among three fresh processes.
+def play(job: Sequence[str], *, timeout_s: float) -> dict[str, dict[str, Any]]:
+    """Run one job among three fresh processes with fresh identities and ports.
 
     Args:
-        folder: of `found_trio`.
         job: name of the job in `bench.party`, and its arguments.
         timeout_s: bound on the time, in seconds.
 
@@ -59,13 +59,20 @@ def play(folder: Path, job: Sequence[str], *, timeout_s: float) -> dict[str, dic
     """
     until = time.monotonic() + timeout_s
     with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tongzhou-trio-")))
+        found_trio(folder)
         processes: dict[str, subprocess.Popen[bytes]] = {}
         for role in ROLES:
             processes[role] = _start(folder, role, job)
             stack.callback(end, processes[role])
             if role in _LISTENERS:
                 _await_ready(role, processes[role])
-        return {role: _collect(role, processes[role], until) for role in reversed(ROLES)}
+        outputs = {role: _collect(role, processes[role], until) for role in reversed(ROLES)}
+    failed = [f"the {role} failed: {output}" for role, output in outputs.items() if isinstance(output, str)]
+    if failed:
+        # Where one fails the others say that it left: the first cause is what counts.
+        raise BenchError(next((text for text in failed if "PeerError" not in text), failed[0]))
+    return {role: output for role, output in outputs.items() if not isinstance(output, str)}
 
 
 def _start(folder: Path, role: str, job: Sequence[str]) -> subprocess.Popen[bytes]:
@@ -87,13 +94,14 @@ def _await_ready(role: str, process: subprocess.Popen[bytes]) -> None:
     raise BenchError(f"the {role}'s process did not start: {_complaint(process)}")
 
 
-def _collect(role: str, process: subprocess.Popen[bytes], until: float) -> dict[str, Any]:
+def _collect(role: str, process: subprocess.Popen[bytes], until: float) -> dict[str, Any] | str:
+    """What a role printed, or what it complained of."""
     try:
         output, errors = process.communicate(timeout=max(0.1, until - time.monotonic()))
     except subprocess.TimeoutExpired as error:
         raise BenchError(f"the {role} did not finish in time") from error
     if process.returncode != 0:
-        raise BenchError(f"the {role} failed: {last_line(errors)}")
+        return last_line(errors)
     found: dict[str, Any] = msgspec.json.decode(output)
     return found
 

@@ -104,23 +104,30 @@ def test_three_repeats_are_the_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_party_that_fails_ends_the_repeat_with_its_sentence(tmp_path: Path) -> None:
     """The label's file is gone: the asker says so, and no process is left waiting."""
-    trio.found_trio(tmp_path / "trio")
     world = worlds.make_world(tmp_path / "world", 600)
     (world.folder / "label.npy").unlink()
     job = ["train", str(world.folder), "600", "5", "18", "1e-6"]
     with pytest.raises(measures.BenchError, match=r"the asker failed: .*label\.npy"):
-        trio.play(tmp_path / "trio", job, timeout_s=60)
+        trio.play(job, timeout_s=60)
+
+
+def test_the_first_cause_is_told_and_not_who_left_because_of_it(tmp_path: Path) -> None:
+    """The provider's list is empty; the asker only sees that it stopped."""
+    (tmp_path / "asker.txt").write_text("a\nb", encoding="utf-8")
+    (tmp_path / "provider.txt").write_text("", encoding="utf-8")
+    with pytest.raises(measures.BenchError, match=r"the provider failed: .*the table is empty"):
+        trio.play(["match", "dh", str(tmp_path)], timeout_s=60)
 
 
 def test_a_repeat_that_takes_too_long_is_ended(tmp_path: Path) -> None:
-    trio.found_trio(tmp_path / "trio")
     with pytest.raises(measures.BenchError, match="the asker did not finish in time"):
-        trio.play(tmp_path / "trio", ["match", "dh", str(tmp_path)], timeout_s=0.0)
+        trio.play(["match", "dh", str(tmp_path)], timeout_s=0.0)
 
 
-def test_parties_that_do_not_start_are_a_sentence(tmp_path: Path) -> None:
+def test_parties_that_do_not_start_are_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trio, "found_trio", lambda folder: None)
     with pytest.raises(measures.BenchError, match=r"the helper's process did not start: .*holds no identity"):
-        trio.play(tmp_path / "nowhere", ["match", "dh", str(tmp_path)], timeout_s=60)
+        trio.play(["match", "dh", str(tmp_path)], timeout_s=60)
 
 
 def test_an_unknown_name_is_refused_with_those_known(capsys: pytest.CaptureFixture[str]) -> None:
