@@ -8,10 +8,11 @@ from secure_worlds import NAMES, clients
 
 from tongzhou.errors import PlanError, ProtocolError
 from tongzhou.secure.exchange import Exchange
-from tongzhou.secure.logistic import LogisticSettings
+from tongzhou.secure.logistic import LogisticSettings, OwnerBlock
 from tongzhou.secure.matching import MatchSettings
 from tongzhou.secure.party import Party
 from tongzhou.secure.simulate import simulate
+from tongzhou.secure.stepwise import Drop
 from tongzhou.secure.tasks import (
     SUPPORT,
     CountInput,
@@ -72,20 +73,42 @@ def test_train(mode: Mode, card: Any) -> None:
 
 
 @modes("train")
-def test_train_asks_every_party_once_whether_to_go_on(mode: Mode) -> None:
-    asked: list[Any] = []
+def test_train_asks_every_party_alike_and_drops_what_they_name(mode: Mode) -> None:
+    """Dropping gives the model that is trained without the variable from the start."""
+    asked: list[int] = []
 
-    def review(fit: Any) -> bool:
-        asked.append(None if fit is None else fit.coefficients.tolist())
-        return False
+    def reviewer() -> Any:
+        left = [Drop("provider", 2), Drop("asker", 0)]
 
-    outcome = simulate(mode, TrainTask(SETTINGS, review=review), ASKER, PROVIDER)
-    assert outcome.asker.errors is None
-    assert outcome.provider.errors is None
-    owners = [found for found in asked if found is not None]
-    assert sorted(map(len, owners)) == [2, 3]
-    assert len(asked) == (2 if mode == "local" else 3)
-    assert outcome.asker.fit.coefficients.tolist() in owners
+        def review(fit: Any) -> Drop | None:
+            asked.append(0 if fit is None else len(fit.coefficients))
+            return left.pop(0) if left else None
+
+        return review
+
+    reviews = {role: reviewer() for role in ("asker", "provider", "helper")}
+    task = TrainTask(SETTINGS, review=lambda fit: reviews[_role_of(fit)](fit))
+    outcome = simulate(mode, task, ASKER, PROVIDER)
+    assert sorted(asked) == sorted([2, 3] * 3 if mode == "local" else [0, 2, 3] * 3)
+    assert outcome.asker.dropped == (Drop("provider", 2), Drop("asker", 0))
+    less = simulate(
+        "local",
+        TrainTask(LogisticSettings(ROWS, 1, 2)),
+        OwnerBlock(ASKER.values[:, 1:], ASKER.names[1:], ASKER.label),
+        OwnerBlock(PROVIDER.values[:, :2], PROVIDER.names[:2]),
+    )
+    assert outcome.asker.fit.coefficients == pytest.approx([0.0, *less.asker.fit.coefficients], abs=1e-3)
+    assert outcome.provider.fit.coefficients == pytest.approx(
+        [*less.provider.fit.coefficients, 0.0], abs=1e-3
+    )
+    assert outcome.asker.errors == pytest.approx([0.0, *less.asker.errors], rel=1e-3)
+    assert outcome.provider.errors == pytest.approx([*less.provider.errors, 0.0], rel=1e-3)
+    total = outcome.asker.fit.intercept + outcome.provider.fit.intercept
+    assert total == pytest.approx(less.asker.fit.intercept + less.provider.fit.intercept, abs=1e-3)
+
+
+def _role_of(fit: Any) -> str:
+    return "helper" if fit is None else {2: "asker", 3: "provider"}[len(fit.coefficients)]
 
 
 @modes("train")
@@ -149,8 +172,8 @@ def test_matching_by_a_helper_needs_the_helper() -> None:
 
 
 def test_owners_who_do_not_agree_are_stopped_in_the_clear() -> None:
-    task = TrainTask(SETTINGS, review=lambda fit: len(fit.coefficients) == 2)
-    with pytest.raises(ProtocolError, match="do not agree whether the weights are accepted"):
+    task = TrainTask(SETTINGS, review=lambda fit: Drop("asker", 0) if len(fit.coefficients) == 2 else None)
+    with pytest.raises(ProtocolError, match="do not agree which variable is dropped"):
         task.clear(ASKER, PROVIDER)
 
 
@@ -159,5 +182,5 @@ def test_clear_reviews_and_gives_what_the_exchange_gives() -> None:
     outcome = simulate("local", TrainTask(SETTINGS), ASKER, PROVIDER)
     assert first.fit.coefficients.tolist() == outcome.asker.fit.coefficients.tolist()
     assert second.errors.tolist() == outcome.provider.errors.tolist()
-    none, _ = TrainTask(SETTINGS, review=lambda fit: False).clear(ASKER, PROVIDER)
+    none, _ = TrainTask(SETTINGS, errors=False).clear(ASKER, PROVIDER)
     assert none.errors is None

@@ -107,6 +107,8 @@ class TrainState(Struct, frozen=True):
     Attributes:
         asker: variables of the asker in the model.
         provider: variables of the provider in the model.
+        scored: own variables whose values enter a score, the dropped ones (of weight zero) included.
+        columns: how many such variables asker and provider have.
         intercept: own part of the intercept, and the partner's where it is known.
         coefficients: by variable, as far as this owner knows them.
         errors: standard errors, by variable.
@@ -114,12 +116,14 @@ class TrainState(Struct, frozen=True):
         weights: share of the whitened weights.
         training_rows: rows trained on.
         gradients: length of the gradient at each step.
-        passes: trainings until every sign was right.
+        passes: 1, and one more for each variable that was dropped.
         dropped: variables dropped for their sign.
     """
 
     asker: tuple[str, ...]
     provider: tuple[str, ...]
+    scored: tuple[str, ...]
+    columns: tuple[int, int]
     intercept: dict[str, float]
     coefficients: dict[str, float]
     errors: dict[str, float]

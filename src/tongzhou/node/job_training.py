@@ -14,9 +14,9 @@ from tongzhou.node.job_messages import ScoredShape, TrainShape
 from tongzhou.node.job_states import BinState, MatchState, ScoreState, SelectState, TrainState, Variable
 from tongzhou.risk.scorecard import Scale
 from tongzhou.secure.logistic import LogisticSettings, OwnerBlock, OwnerFit
-from tongzhou.secure.party import other_owner
+from tongzhou.secure.party import Role, other_owner
 from tongzhou.secure.scoring import ScoringKey
-from tongzhou.secure.staircase import PERIOD
+from tongzhou.secure.stepwise import Drop
 from tongzhou.secure.tasks import ScoreInput, ScoreTask, TrainResult, TrainTask
 from tongzhou.secure.whitening import Whitened
 from tongzhou.wire.messages import ArraySpec
@@ -29,27 +29,20 @@ _Reasons = tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int32]]
 
 
 def train_step(context: JobContext) -> tuple[TrainState | None, dict[str, object]]:
-    """Train; drop variables whose weight has the wrong sign, one at a time, and train again."""
+    """Train; drop variables whose weight has the wrong sign, one at a time, and train on without them."""
     selected = context.state("select", SelectState) if context.is_owner else None
     kept, rows = _agree_shape(context, selected)
-    dropped: list[str] = []
-    passes = 0
-    while True:
-        passes += 1
-        trial = _Trial(context, kept)
-        result = trial.run(rows)
-        if trial.drop is None:
-            break
-        dropped.append(trial.drop)
-        kept = (_without(kept[0], trial.drop), _without(kept[1], trial.drop))
+    training = _Training(context, kept)
+    result = training.run(rows)
+    left = training.left
     facts: dict[str, object] = {
-        "passes": passes,
-        "variables": len(kept[0]) + len(kept[1]),
+        "passes": 1 + len(training.dropped),
+        "variables": len(left[0]) + len(left[1]),
         "training_rows": rows,
     }
     if result is None:
         return None, facts
-    return _train_state(context, kept, result, passes, tuple(dropped)), facts
+    return _train_state(context, training, result), facts
 
 
 def _agree_shape(context: JobContext, selected: SelectState | None) -> tuple[_Kept, int]:
@@ -87,20 +80,30 @@ class _Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass
-class _Trial:
-    """One training with a given set of variables, and the review of its signs.
+class _Training:
+    """The joint training, and the review of its signs.
 
     Attributes:
         context: the job.
-        kept: variables of asker and provider.
-        drop: variable to drop before training again, or ``None``.
+        kept: variables of asker and provider that enter it.
+        dropped: variables dropped so far.
     """
 
     context: JobContext
     kept: _Kept
-    drop: str | None = None
-    _values: Floats | None = None
+    dropped: list[str] = field(default_factory=list)
     _started: float = field(default_factory=time.thread_time)
+
+    @property
+    def left(self) -> _Kept:
+        """Variables of asker and provider that are not dropped."""
+        asker, provider = (tuple(name for name in names if name not in self.dropped) for names in self.kept)
+        return asker, provider
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """This owner's variables that enter the training."""
+        return self.kept[0] if self.context.role == "asker" else self.kept[1]
 
     def run(self, rows: int) -> TrainResult | None:
         """Train and review."""
@@ -124,30 +127,28 @@ class _Trial:
             return None
         matched = context.state("match", MatchState)
         training = ~matched.held_out
-        names = self.kept[0] if context.role == "asker" else self.kept[1]
-        self._values = evidence_matrix(context, names, matched.places[training])
+        values = evidence_matrix(context, self.own, matched.places[training])
         label = context.label(matched.places)[training].astype(float) if context.role == "asker" else None
-        return OwnerBlock(self._values, list(names), label)
+        return OwnerBlock(values, list(self.own), label)
 
-    def _review(self, fit: OwnerFit | None) -> bool:
-        """Count the training's time, check the range, and agree on a variable to drop."""
+    def _review(self, fit: OwnerFit | None) -> Drop | None:
+        """Note the training's time so far, and agree on a variable to drop."""
         spent = round(1e6 * (time.thread_time() - self._started))
-        measures = self.context.measures
-        measures["train_cpu_us"] = measures.get("train_cpu_us", 0) + spent
+        self.context.measures["train_cpu_us"] = spent
         if self.context.plan.openings.card == "shared":
-            return True
-        if fit is not None and self._values is not None:
-            _check_range(self.context, fit, self._values)
-        self.drop = self._agree_drop(fit)
-        return self.drop is None
+            return None
+        name = self._agree_drop(fit)
+        if name is None:
+            return None
+        self.dropped.append(name)
+        role: Role = "asker" if name in self.kept[0] else "provider"
+        return Drop(role, self.kept[0 if role == "asker" else 1].index(name))
 
     def _agree_drop(self, fit: OwnerFit | None) -> str | None:
         party = self.context.party
-        names = self.kept[0] if party.role == "asker" else self.kept[1]
-        wrong = (
-            ()
-            if fit is None
-            else tuple(name for name, weight in zip(names, fit.coefficients, strict=True) if weight <= 0)
+        wrong = () if fit is None else self._wrong(fit)
+        party.record(
+            "variables whose weight has the wrong sign", len(wrong), ("asker",), "which variable to drop"
         )
         if party.role == "provider":
             party.peer.send("train.wrong", wrong)
@@ -155,15 +156,20 @@ class _Trial:
             told, _ = party.link("asker").recv("train.drop", str)
             return self._told_drop(told) if told else None
         theirs, _ = party.peer.recv("train.wrong", tuple[str, ...])
-        if set(theirs) - set(self.kept[1]):
+        if set(theirs) - set(self.left[1]):
             raise ProtocolError("{peer} named variables that are not its own", peer=party.peer.peer)
         drop = self._weakest((*wrong, *theirs))
         self.context.tell("train.drop", drop or "")
         return drop
 
+    def _wrong(self, fit: OwnerFit) -> tuple[str, ...]:
+        """Own variables whose weight is not positive: more evidence of bad clients would lower the risk."""
+        weights = zip(self.own, fit.coefficients, strict=True)
+        return tuple(name for name, weight in weights if weight <= 0 and name not in self.dropped)
+
     def _told_drop(self, told: str) -> str:
-        """Each drop leaves one variable less, and neither owner's last one goes: so the trainings end."""
-        if not any(told in names and len(names) > 1 for names in self.kept):
+        """Each drop leaves one variable less, and neither owner's last one goes: so the training ends."""
+        if not any(told in names and len(names) > 1 for names in self.left):
             raise ProtocolError(
                 "{peer} drops a variable that is not in the training, or the last of its owner",
                 peer=self.context.party.names["asker"],
@@ -177,8 +183,8 @@ class _Trial:
         binned = self.context.state("bin", BinState)
         values = {v.name: v.table.iv for v in binned.own} | {o.name: o.iv for o in binned.offers}
         drop = min(wrong, key=lambda name: (values[name], name))
-        for own in self.kept:
-            if own == (drop,):
+        for names in self.left:
+            if names == (drop,):
                 raise DataError(
                     "{column} is the last variable of its owner and its weight has the wrong sign: the "
                     "data of this owner adds nothing to the card",
@@ -187,44 +193,23 @@ class _Trial:
         return drop
 
 
-def _check_range(context: JobContext, fit: OwnerFit, values: Floats) -> None:
-    """The owners add up how far their parts of a score reach; beyond the period the model is not exact."""
-    own = float(np.abs(values @ fit.coefficients + fit.intercept).max())
-    context.party.peer.send("train.range", own)
-    theirs, _ = context.party.peer.recv("train.range", float)
-    context.party.record(
-        "largest part of a score", 1, ("asker", "provider"), "range of the logistic function"
-    )
-    if not own + theirs < PERIOD:
-        raise DataError(
-            "scores reach {got:.0f} log-odds, beyond the {limit:.0f} in which the protected logistic "
-            "function is exact; set train.l2, for example to 0.001",
-            got=own + theirs,
-            limit=PERIOD,
-        )
-
-
-def _without(names: tuple[str, ...], drop: str) -> tuple[str, ...]:
-    return tuple(name for name in names if name != drop)
-
-
-def _train_state(
-    context: JobContext, kept: _Kept, result: TrainResult, passes: int, dropped: tuple[str, ...]
-) -> TrainState:
+def _train_state(context: JobContext, training: _Training, result: TrainResult) -> TrainState:
     if result.key is None:
         raise ProtocolError("the training left no weights")
-    names = kept[0] if context.role == "asker" else kept[1]
-    known = _own_summary(context, names, result)
+    known = _own_summary(training, result)
     if context.plan.openings.card == "both":
         context.party.peer.send("train.card", known)
-        known = known.joined(_their_summary(context, kept))
+        known = known.joined(_their_summary(context, training.left))
         context.party.record(
             "weights of both owners", len(known.coefficients), ("asker", "provider"), "grant: card"
         )
     block = result.key.whitened
+    asker, provider = training.left
     return TrainState(
-        asker=kept[0],
-        provider=kept[1],
+        asker=asker,
+        provider=provider,
+        scored=training.own,
+        columns=(len(training.kept[0]), len(training.kept[1])),
         intercept=known.intercept,
         coefficients=known.coefficients,
         errors=known.errors,
@@ -235,8 +220,8 @@ def _train_state(
         weights=result.key.weights,
         training_rows=int((~context.state("match", MatchState).held_out).sum()),
         gradients=result.gradient_norms,
-        passes=passes,
-        dropped=dropped,
+        passes=1 + len(training.dropped),
+        dropped=tuple(training.dropped),
     )
 
 
@@ -253,12 +238,16 @@ def _their_summary(context: JobContext, kept: _Kept) -> _Summary:
     return theirs
 
 
-def _own_summary(context: JobContext, names: tuple[str, ...], result: TrainResult) -> _Summary:
+def _own_summary(training: _Training, result: TrainResult) -> _Summary:
     if result.fit is None:
         return _Summary({}, {}, {})
-    coefficients = dict(zip(names, map(float, result.fit.coefficients), strict=True))
-    errors = {} if result.errors is None else dict(zip(names, map(float, result.errors), strict=True))
-    return _Summary({context.role: result.fit.intercept}, coefficients, errors)
+
+    def by_name(values: Floats) -> dict[str, float]:
+        named = zip(training.own, map(float, values), strict=True)
+        return {name: value for name, value in named if name not in training.dropped}
+
+    errors = {} if result.errors is None else by_name(result.errors)
+    return _Summary({training.context.role: result.fit.intercept}, by_name(result.fit.coefficients), errors)
 
 
 def score_step(context: JobContext) -> tuple[ScoreState | None, dict[str, object]]:
@@ -273,11 +262,10 @@ def score_step(context: JobContext) -> tuple[ScoreState | None, dict[str, object
     rows = len(matched.places)
     if rows == 0:
         return ScoreState(np.empty(0), *_no_reasons()), {"scored_rows": 0}
-    shape = ScoredShape(rows, len(trained.asker), len(trained.provider), trained.training_rows)
+    shape = ScoredShape(rows, *trained.columns, trained.training_rows)
     if context.role == "asker":
         context.tell_helper("score.shape", shape)
-    names = trained.asker if context.role == "asker" else trained.provider
-    values = evidence_matrix(context, names, matched.places)
+    values = evidence_matrix(context, trained.scored, matched.places)
     logits = _score_task(shape).run(context.seat, ScoreInput(values, scoring_key(context, trained)))
     reasons = _reasons(context, trained, int(matched.held_out.sum()))
     state = ScoreState(np.empty(0) if logits is None else logits, *reasons)

@@ -22,9 +22,11 @@ from tongzhou.secure.logistic import (
     row_block_bits,
 )
 from tongzhou.secure.matching import MatchSettings, Places
+from tongzhou.secure.party import OWNERS
 from tongzhou.secure.refusals import no_label, not_converged, one_class, too_few_common, undefined_weights
 from tongzhou.secure.ring import Reals, Words, decode, encode
 from tongzhou.secure.scoring import ScoringKey
+from tongzhou.secure.stepwise import Drop
 from tongzhou.secure.whitening import Whitened, row_bits, whiten, whitened_rows
 
 __all__ = [
@@ -93,8 +95,12 @@ def count_events_clear(
     return asker, provider
 
 
-def fit_logistic_clear(settings: LogisticSettings, asker: OwnerBlock, provider: OwnerBlock) -> ClearFit:
+def fit_logistic_clear(
+    settings: LogisticSettings, asker: OwnerBlock, provider: OwnerBlock, dropped: Sequence[Drop] = ()
+) -> ClearFit:
     """Newton's iteration in float64 on both blocks together, in the coordinates of the protected modes.
+
+    A dropped variable stays in the blocks with a weight of zero, as it does there.
 
     Raises:
         DataError: as `tongzhou.secure.logistic.fit_logistic`.
@@ -115,12 +121,18 @@ def fit_logistic_clear(settings: LogisticSettings, asker: OwnerBlock, provider: 
     split = blocks[0].columns
     penalty = np.zeros((len(rows), len(rows)))
     penalty[:split, :split], penalty[split:, split:] = blocks[0].ridge, blocks[1].ridge
-    weights, inverse, norms = _newton(rows, asker.label, penalty, settings)
+    basis = _basis(blocks, dropped)
+    free, inverse, norms = _newton(basis.T @ rows, asker.label, basis.T @ penalty @ basis, settings)
+    weights, inverse = basis @ free, basis @ inverse @ basis.T
     words = encode(weights, WEIGHT_BITS)
     parts = [
-        _part(block, weights[own], inverse[own, own], share, settings)
-        for block, own, share in zip(
-            blocks, (slice(split), slice(split, None)), (words, np.zeros_like(words)), strict=True
+        _part(block, weights[own], inverse[own, own], share, settings, gone)
+        for block, own, share, gone in zip(
+            blocks,
+            (slice(split), slice(split, None)),
+            (words, np.zeros_like(words)),
+            ([drop.place for drop in dropped if drop.role == role] for role in OWNERS),
+            strict=True,
         )
     ]
     return ClearFit(parts[0], parts[1], norms)
@@ -137,12 +149,36 @@ def score_clear(
     return total
 
 
+def _basis(blocks: list[Whitened], dropped: Sequence[Drop]) -> Reals:
+    """Orthonormal columns that span the weights under which no dropped variable counts, ``(d, d - drops)``.
+
+    The intercept is free, so it keeps a column of its own, the first.
+    """
+    sizes = [block.columns for block in blocks]
+    rows = np.zeros((len(dropped), sum(sizes)))
+    for row, drop in zip(rows, dropped, strict=True):
+        block, start = (blocks[0], 1) if drop.role == "asker" else (blocks[1], sizes[0])
+        row[start : start + len(block.means)] = block.unmix[drop.place]
+    _, _, right = np.linalg.svd(rows[:, 1:])
+    basis = np.zeros((sum(sizes), sum(sizes) - len(dropped)))
+    basis[0, 0] = 1.0
+    basis[1:, 1:] = right[len(dropped) :].T
+    return basis
+
+
 def _part(
-    block: Whitened, weights: Reals, inverse: Reals, share: Words, settings: LogisticSettings
+    block: Whitened,
+    weights: Reals,
+    inverse: Reals,
+    share: Words,
+    settings: LogisticSettings,
+    gone: list[int],
 ) -> ClearPart:
     intercept, coefficients = block.coefficients(weights)
     covariance = block.covariance(inverse) / 2.0 ** row_bits(settings.rows)
-    errors = np.sqrt(np.diag(covariance))
+    variances = np.diag(covariance).copy()
+    coefficients[gone] = variances[gone] = 0.0
+    errors = np.sqrt(variances)
     return ClearPart(OwnerFit(intercept, coefficients), errors, ScoringKey(block.without_rows(), share))
 
 

@@ -11,9 +11,9 @@ Statement
     Cost: with n rows, d columns (d_a of them the asker's, the intercept included; d_p the provider's) and K
     harmonics: once 8 n (2 d_a + d_p + 2) bytes; an evaluation 8 n (6 + 2 K) bytes; a curvature matrix
     8 m (2 d + d_a + 2 + 2 K) bytes on its m rows, and 1 + 2 doublings rounds for its inverse.
-    Method: Newton's iteration with a curvature matrix that is kept while it serves (a chord method) and
-    renewed when a step gains too little; see `staircase` for the logistic function, `curvature` for the
-    matrix and `linear` for its inverse.
+    Method: Newton's iteration with a curvature matrix that is kept while that is cheaper than a new one (a
+    chord method); see `staircase` for the logistic function, `curvature` for the matrix and `linear` for its
+    inverse.
 
 Fixed point. With L = ceil(log2 n) a block has 14 fractional bits (11 for the largest) and columns of length
 2^(L/2). Residuals have 61 - L bits less the block's, so that by Cauchy and Schwarz a gradient sum stays below
@@ -24,7 +24,7 @@ that starts from a gradient which the rate of the step before brings below the t
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
@@ -32,13 +32,14 @@ import numpy as np
 
 from tongzhou.errors import DataError, ProtocolError
 from tongzhou.secure.aided import AidedEngine, Hidden
-from tongzhou.secure.curvature import Curvature, Scales
+from tongzhou.secure.curvature import Curvature, Scales, sample_step
 from tongzhou.secure.linear import INVERSE_BITS, MATRIX_BITS, MAX_DOUBLINGS, invert
 from tongzhou.secure.party import Role
 from tongzhou.secure.refusals import beyond_window, no_label, not_converged, one_class, undefined_weights
 from tongzhou.secure.ring import Reals, decode, encode
 from tongzhou.secure.shared import Shared, join, zeros
 from tongzhou.secure.staircase import LINE_BITS, NARROW, RARE, WIDE, Angles, Staircase, mask_angles
+from tongzhou.secure.stepwise import Drop, constrain, decrement
 from tongzhou.secure.whitening import RIDGE_SHARE, Whitened, intercept_value, row_bits, whiten
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "Training",
     "check_reach",
     "coefficient_errors",
+    "drop_variable",
     "fit_logistic",
     "open_weights",
     "row_block_bits",
@@ -64,9 +66,11 @@ WEIGHT_BITS = 30
 _GRADIENT_BITS = 61
 _NEAR = 0.05
 """From this gradient length on the fine series is used."""
-_KEEP = 0.02
-"""A step must shorten the gradient by this factor, or the curvature is renewed."""
-_DOUBLINGS = 8
+_KEEP = 0.3
+"""A step must shorten the gradient by this factor, or the curvature is renewed whatever it costs."""
+_SERVES = 0.5
+"""After a drop, a step that shortens the decrement by less than this renews the curvature."""
+_FIRST_DOUBLINGS, _DOUBLINGS = 6, 8
 _CURVATURE_SHIFT = 1
 """The curvature is a quarter of the identity at most, twice that when the two blocks are fully correlated:
 doubled, its eigenvalues are at most 1."""
@@ -148,7 +152,9 @@ class Training:
         linear: shared ``(d, d)`` matrix of the gradient's linear part, the penalty included.
         ridge: shared ``(d, d)`` matrix of the penalty.
         weights: shared ``(d,)`` whitened weights with `WEIGHT_BITS`.
-        gradient_norms: length of the gradient at each evaluation.
+        gradient_norms: length of the gradient at each evaluation (after a drop, the Newton decrement).
+        inverse: shared ``(d, d)`` inverse curvature that the last step used.
+        dropped: variables without a weight, in the order in which they were dropped.
     """
 
     settings: LogisticSettings
@@ -164,6 +170,8 @@ class Training:
     ridge: Shared
     weights: Shared
     gradient_norms: list[float]
+    inverse: Shared | None = None
+    dropped: list[Drop] = field(default_factory=list)
 
     @property
     def split(self) -> int:
@@ -242,22 +250,21 @@ def _check_block(engine: AidedEngine, settings: LogisticSettings, block: OwnerBl
 def _iterate(training: Training, block: OwnerBlock | None, step: Shared) -> None:
     """Newton steps until the gradient is short enough; a step that lengthens it is halved."""
     engine, settings, norms = training.engine, training.settings, training.gradient_norms
-    inverse: Shared | None = None
     move = _Move(fine=False)
     for _ in range(settings.max_steps):
         fine = move.fine
         angles = _masked_logits(training)
         gradient = _gradient(training, angles, block, fine=fine)
-        move = _next_move(training, _norm(engine, gradient), fine=fine, fresh=inverse is not None)
+        move = _next_move(training, _norm(engine, gradient), fine=fine, fresh=training.inverse is not None)
         if not move.step:
             return
         if move.back:
             step = engine.truncate(step, 1)
             training.weights = training.weights - step
             continue
-        if inverse is None or move.renew:
-            inverse = _training_inverse(training, angles)
-        step = _newton_step(engine, inverse, gradient)
+        if training.inverse is None or move.renew:
+            training.inverse = _training_inverse(training, angles)
+        step = _newton_step(engine, training.inverse, gradient)
         training.weights = training.weights + step
         if move.last:
             return
@@ -280,10 +287,98 @@ def _next_move(training: Training, norm: float | None, *, fine: bool, fresh: boo
         move = _Move(back=True, fine=near)
     else:
         last = fine and fresh and rate * norm <= training.settings.tolerance
-        move = _Move(renew=not fresh or rate > _KEEP, last=last, fine=near)
+        move = _Move(renew=not fresh or _worth_renewing(training, norm, rate), last=last, fine=near)
     if engine.party.role == "asker":
         engine.party.link("helper").send("train.move", move)
     return move
+
+
+def drop_variable(training: Training, block: OwnerBlock | None, drop: Drop) -> None:
+    """Take a variable out of a finished training and train on; see `tongzhou.secure.stepwise`.
+
+    Args:
+        training: a finished training; its weights change.
+        block: this owner's block, as in training.
+        drop: the variable; all parties name the same.
+
+    Raises:
+        DataError: no convergence within the bound of steps.
+        ProtocolError: there is no such variable, or it is dropped already.
+    """
+    counts = {"asker": training.settings.asker_columns, "provider": training.settings.provider_columns}
+    if not 0 <= drop.place < counts[drop.role] or drop in training.dropped:
+        raise ProtocolError(
+            "there is no variable {place} of the {role} to drop", place=drop.place, role=drop.role
+        )
+    if training.inverse is None:
+        training.inverse = _training_inverse(training, _masked_logits(training))
+    training.inverse, training.weights = _constrained(training, training.inverse, drop)
+    training.dropped.append(drop)
+    _train_on(training, block)
+
+
+def _constrained(training: Training, inverse: Shared, drop: Drop) -> tuple[Shared, Shared]:
+    parts = {role: slice(start, stop) for role, start, stop in _owner_parts(training.settings)}
+    own = training.engine.party.role == drop.role
+    return constrain(
+        training.engine,
+        inverse,
+        training.weights,
+        drop,
+        part=parts[drop.role],
+        whitened=training.whitened if own else None,
+        weight_bits=WEIGHT_BITS,
+    )
+
+
+def _train_on(training: Training, block: OwnerBlock | None) -> None:
+    """Newton steps under the constraints, until the decrement is as small as the gradient must be."""
+    engine, settings = training.engine, training.settings
+    last: float | None = None
+    for _ in range(settings.max_steps):
+        angles = _masked_logits(training)
+        gradient = _gradient(training, angles, block, fine=True)
+        if training.inverse is None:
+            training.inverse = _training_inverse(training, angles)
+        step = _newton_step(engine, training.inverse, gradient)
+        length = decrement(engine, gradient, step, WEIGHT_BITS)
+        move = _move_on(training, length, last)
+        last = length
+        if move.renew:
+            training.inverse = _training_inverse(training, angles)
+            for drop in training.dropped:
+                training.inverse, training.weights = _constrained(training, training.inverse, drop)
+            continue
+        training.weights = training.weights + step
+        if move.last:
+            return
+    raise not_converged(settings.max_steps, training.gradient_norms[-1], settings.tolerance)
+
+
+def _move_on(training: Training, length: float | None, last: float | None) -> _Move:
+    """The step is made unless the curvature no longer serves; it is the last where it must be enough."""
+    engine, tolerance = training.engine, training.settings.tolerance
+    if length is None:
+        move, _ = engine.party.link("asker").recv("train.move", _Move)
+        return move
+    training.gradient_norms.append(length)
+    rate = 0.0 if last is None else length / last
+    enough = length <= tolerance or (last is not None and rate * length <= tolerance)
+    move = _Move(last=enough, renew=rate > _SERVES and not enough)
+    if engine.party.role == "asker":
+        engine.party.link("helper").send("train.move", move)
+    return move
+
+
+def _worth_renewing(training: Training, norm: float, rate: float) -> bool:
+    """Whether steps at the present rate would cost more than a new curvature and one step after it."""
+    if rate > _KEEP:
+        return True
+    settings, staircase = training.settings, training.staircase
+    steps = math.log(settings.tolerance / norm) / math.log(rate)
+    step = settings.rows * (6 + 2 * staircase.harmonics)
+    columns = 2 * settings.columns + settings.asker_columns + 3 + 2 * staircase.rough
+    return (steps - 1) * step > len(range(0, settings.rows, sample_step(settings.rows))) * columns
 
 
 def _prepare(engine: AidedEngine, settings: LogisticSettings, block: OwnerBlock | None) -> Training:
@@ -385,7 +480,7 @@ def _first_step(training: Training, gradient: Shared) -> Shared:
     shift = math.floor(-math.log2(2 * variance + (0.25 if training.settings.l2 else 0.0)))
     factor = round(variance * 2.0 ** (shift + _FACTOR_BITS))
     gram = engine.truncate(training.gram.scaled(factor), _FACTOR_BITS)
-    inverse = invert(engine, gram + training.ridge.scaled(1 << shift), doublings=_DOUBLINGS)
+    inverse = invert(engine, gram + training.ridge.scaled(1 << shift), doublings=_FIRST_DOUBLINGS)
     return _newton_step(engine, inverse.scaled(1 << shift), gradient)
 
 
@@ -487,7 +582,16 @@ def open_weights(training: Training, card: CardOpening) -> OwnerFit | None:
     if mine is None or whitened is None:
         return None
     intercept, coefficients = whitened.coefficients(mine)
+    gone = _dropped_places(training)
+    # What rounding left on a dropped variable (below 1e-5) goes from the intercept too.
+    intercept += float(whitened.means[gone] @ coefficients[gone])
+    coefficients[gone] = 0.0
     return OwnerFit(intercept, coefficients)
+
+
+def _dropped_places(training: Training) -> list[int]:
+    """Places of this owner's dropped variables."""
+    return [drop.place for drop in training.dropped if drop.role == training.engine.party.role]
 
 
 def check_reach(training: Training, fit: OwnerFit | None, block: OwnerBlock | None) -> None:
@@ -533,6 +637,8 @@ def coefficient_errors(training: Training) -> Reals | None:
     )
     matrix = curvature.full() + training.ridge
     inverse = invert(engine, matrix.scaled(1 << _CURVATURE_SHIFT), doublings=MAX_DOUBLINGS)
+    for drop in training.dropped:
+        inverse, _ = _constrained(training, inverse, drop)
     mine: Reals | None = None
     for role, start, stop in _owner_parts(settings):
         block = inverse.part(start, stop).transposed().part(start, stop)
@@ -549,4 +655,7 @@ def coefficient_errors(training: Training) -> Reals | None:
     if float(np.diag(mine).max()) * SMALLEST_CURVATURE > 2.0**-_CURVATURE_SHIFT:
         raise undefined_weights()
     covariance = whitened.covariance(mine) / 2.0 ** (training.scales.row_bits - _CURVATURE_SHIFT)
-    return np.sqrt(np.diag(covariance))
+    variances = np.diag(covariance).copy()
+    variances[_dropped_places(training)] = 0.0
+    errors: Reals = np.sqrt(variances)
+    return errors

@@ -6,6 +6,7 @@ owners' data in one place (mode `local`). What comes out has the same types in e
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, Generic, Literal, Protocol, TypeVar, cast
 
 import numpy as np
@@ -23,6 +24,7 @@ from tongzhou.secure.logistic import (
     OwnerFit,
     check_reach,
     coefficient_errors,
+    drop_variable,
     fit_logistic,
     open_weights,
     row_block_bits,
@@ -31,6 +33,7 @@ from tongzhou.secure.matching import MatchSettings, Places, match_aided, match_d
 from tongzhou.secure.party import Party
 from tongzhou.secure.ring import Reals
 from tongzhou.secure.scoring import ScoreShape, ScoringKey, score_rows
+from tongzhou.secure.stepwise import Drop
 
 __all__ = [
     "SUPPORT",
@@ -127,9 +130,9 @@ def _silent(done: int, total: int) -> None:
     """Progress that nobody watches."""
 
 
-def _content(fit: OwnerFit | None) -> bool:
+def _content(fit: OwnerFit | None) -> Drop | None:
     """A review that accepts any weights."""
-    return True
+    return None
 
 
 @dataclass(frozen=True)
@@ -216,12 +219,14 @@ class TrainResult:
         errors: standard errors of its own coefficients, if asked for.
         key: what it needs to score later.
         gradient_norms: length of the gradient after each step.
+        dropped: variables that the review dropped; their weights and errors are zero.
     """
 
     fit: OwnerFit | None
     errors: Reals | None
     key: ScoringKey | None
     gradient_norms: list[float]
+    dropped: tuple[Drop, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -232,30 +237,41 @@ class TrainTask:
         settings: what all parties agree on.
         card: whether weights are opened to their owners.
         errors: whether standard errors are computed.
-        review: sees the own weights before the standard errors are computed and says whether to go on; every
-            party's `review` must answer the same (they may talk to each other to agree).
+        review: sees the own weights and names a variable to drop, or nothing to accept them; every party's
+            `review` must answer the same (they may talk to each other to agree). It is asked again after each
+            drop.
     """
 
     settings: LogisticSettings
     card: CardOpening = "own"
     errors: bool = True
-    review: Callable[[OwnerFit | None], bool] = _content
+    review: Callable[[OwnerFit | None], Drop | None] = _content
 
     def run(self, seat: Seat, own: OwnerBlock | None) -> TrainResult | None:
-        """Train, open what the grant says, and compute standard errors if `review` accepts the weights."""
+        """Train, open what the grant says, drop what `review` names, and compute standard errors."""
         if seat.mode == "local":
-            result = seat.meet(own, self._fit_clear)
-            return self._kept(result, wanted=self.review(result.fit))
+            return self._run_clear(seat, own)
         training = fit_logistic(seat.engine("train"), self.settings, own)
         fit = open_weights(training, self.card)
+        while (drop := self.review(fit)) is not None:
+            drop_variable(training, own, drop)
+            fit = open_weights(training, self.card)
         if self.card != "shared":
             check_reach(training, fit, own)
-        wanted = self.review(fit) and self.errors
-        errors = coefficient_errors(training) if wanted else None
+        errors = coefficient_errors(training) if self.errors else None
         if training.whitened is None or training.weights.share is None:
             return None
         key = ScoringKey(training.whitened.without_rows(), training.weights.share)
-        return TrainResult(fit, errors, key, training.gradient_norms)
+        return TrainResult(fit, errors, key, training.gradient_norms, tuple(training.dropped))
+
+    def _run_clear(self, seat: Seat, own: OwnerBlock | None) -> TrainResult:
+        dropped: tuple[Drop, ...] = ()
+        while True:
+            result = seat.meet(own, partial(self._fit_clear, dropped=dropped))
+            drop = self.review(result.fit)
+            if drop is None:
+                return self._kept(result)
+            dropped = (*dropped, drop)
 
     def clear(self, asker: OwnerBlock, provider: OwnerBlock) -> tuple[TrainResult, TrainResult]:
         """The same model in float64.
@@ -263,22 +279,29 @@ class TrainTask:
         Raises:
             ProtocolError: the owners' reviews differ.
         """
-        first, second = self._fit_clear(asker, provider)
-        wanted = self.review(first.fit)
-        if self.review(second.fit) != wanted:
-            raise ProtocolError("the owners do not agree whether the weights are accepted")
-        return self._kept(first, wanted=wanted), self._kept(second, wanted=wanted)
+        dropped: tuple[Drop, ...] = ()
+        while True:
+            first, second = self._fit_clear(asker, provider, dropped=dropped)
+            drop = self.review(first.fit)
+            if self.review(second.fit) != drop:
+                raise ProtocolError("the owners do not agree which variable is dropped")
+            if drop is None:
+                return self._kept(first), self._kept(second)
+            dropped = (*dropped, drop)
 
-    def _fit_clear(self, asker: OwnerBlock, provider: OwnerBlock) -> tuple[TrainResult, TrainResult]:
-        model = fit_logistic_clear(self.settings, asker, provider)
-        return self._result(model.asker, model.norms), self._result(model.provider, model.norms)
+    def _fit_clear(
+        self, asker: OwnerBlock, provider: OwnerBlock, *, dropped: tuple[Drop, ...] = ()
+    ) -> tuple[TrainResult, TrainResult]:
+        model = fit_logistic_clear(self.settings, asker, provider, dropped)
+        first, second = (self._result(part, model.norms, dropped) for part in (model.asker, model.provider))
+        return first, second
 
-    def _result(self, part: ClearPart, norms: list[float]) -> TrainResult:
+    def _result(self, part: ClearPart, norms: list[float], dropped: tuple[Drop, ...]) -> TrainResult:
         fit = None if self.card == "shared" else part.fit
-        return TrainResult(fit, part.errors, part.key, norms)
+        return TrainResult(fit, part.errors, part.key, norms, dropped)
 
-    def _kept(self, result: TrainResult, *, wanted: bool) -> TrainResult:
-        return result if wanted and self.errors else replace(result, errors=None)
+    def _kept(self, result: TrainResult) -> TrainResult:
+        return result if self.errors else replace(result, errors=None)
 
 
 @dataclass(frozen=True)
