@@ -6,6 +6,7 @@ sentence, the report both.
 
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 __all__ = ["STATEMENTS", "Statement", "statement_of"]
@@ -31,6 +32,42 @@ _AIDED: Final = (
 )
 _NOTHING: Final = ("nothing", "无")
 _SHAPES: Final = ("the number of rows and columns", "行数与列数")
+_BINS: Final = ("the number of rows, of variables and of their bins", "行数、变量数与各变量的分箱数")
+
+# What the training itself tells an owner, and what the grant's opening of the card adds.
+_TRAINING: Final = (
+    "the event rate to two digits and how far the model was from its optimum after each step",
+    "两位有效数字的违约率，以及每一步后模型距最优的程度",
+)
+_REACH: Final = (
+    "the reach of the partner's part of a score to two digits",
+    "合作方得分部分的范围（两位有效数字）",
+)
+_SIGNS: Final = ("which variables had a weight of the wrong sign", "哪些变量的系数符号不合理")
+_OWN_WEIGHTS: Final = (
+    f"its own weights with their covariance; {_SIGNS[0]}; {_REACH[0]}; ",
+    f"自己变量的系数及其协方差；{_SIGNS[1]}；{_REACH[1]}；",
+)
+_WHOLE_CARD: Final = (
+    f"the whole card: bins and weights of both owners; {_SIGNS[0]}; {_REACH[0]}; ",
+    f"完整的评分卡：双方的分箱与系数；{_SIGNS[1]}；{_REACH[1]}；",
+)
+
+
+def _trained(asker: tuple[str, str], provider: tuple[str, str]) -> Statement:
+    return Statement(
+        {
+            "asker": (asker[0] + _TRAINING[0], asker[1] + _TRAINING[1]),
+            "provider": (provider[0] + _TRAINING[0], provider[1] + _TRAINING[1]),
+            "helper": (
+                "the number of rows, whether events are rare, the steps, which columns are dropped",
+                "行数、违约是否稀少、各步骤、哪些列被去掉",
+            ),
+        },
+        _AIDED,
+        "Beaver, CRYPTO 1991; Escudero et al., CRYPTO 2020; own derivation of the periodised logistic",
+    )
+
 
 STATEMENTS: Final[dict[str, Statement]] = {
     "match.dh": Statement(
@@ -76,7 +113,7 @@ STATEMENTS: Final[dict[str, Statement]] = {
                 "how many clients of each of its bins defaulted; no single label",
                 "自己各分箱中的违约客户数；不知道任何单个标签",
             ),
-            "helper": _SHAPES,
+            "helper": _BINS,
         },
         _AIDED,
         "Chase, Ghosh and Poburinnaya, ASIACRYPT 2020 (share translation)",
@@ -91,7 +128,7 @@ STATEMENTS: Final[dict[str, Statement]] = {
                 "how many clients of each of its bins defaulted; no single label",
                 "自己各分箱中的违约客户数；不知道任何单个标签",
             ),
-            "helper": _SHAPES,
+            "helper": _BINS,
         },
         _AIDED,
         "Chase, Ghosh and Poburinnaya, ASIACRYPT 2020 (share translation)",
@@ -100,62 +137,14 @@ STATEMENTS: Final[dict[str, Statement]] = {
         {
             "asker": _NOTHING,
             "provider": ("which of its variables the asker keeps", "结果使用方保留了自己的哪些变量"),
-            "helper": ("how many variables are kept", "保留的变量个数"),
+            "helper": ("which columns of the plan are kept", "方案中的哪些列被保留"),
         },
         ("none: public by agreement", "无：按约定公开"),
         "—",
     ),
-    "train.shared": Statement(
-        {
-            "asker": ("the length of the gradient at each step", "每一步梯度的长度"),
-            "provider": (
-                "the event rate to two digits and the length of the gradient at each step",
-                "两位有效数字的违约率与每一步梯度的长度",
-            ),
-            "helper": (
-                "the event rate to two digits, shapes and the number of steps",
-                "两位有效数字的违约率、形状与步数",
-            ),
-        },
-        _AIDED,
-        "Beaver, CRYPTO 1991; Escudero et al., CRYPTO 2020; own derivation of the periodised logistic",
-    ),
-    "train.own": Statement(
-        {
-            "asker": (
-                "its own weights with their covariance, and the length of the gradient at each step",
-                "自己变量的系数及其协方差，以及每一步梯度的长度",
-            ),
-            "provider": (
-                "its own weights with their covariance, the event rate to two digits, the gradient's length",
-                "自己变量的系数及其协方差、两位有效数字的违约率与每一步梯度的长度",
-            ),
-            "helper": (
-                "the event rate to two digits, shapes and the number of steps",
-                "两位有效数字的违约率、形状与步数",
-            ),
-        },
-        _AIDED,
-        "Beaver, CRYPTO 1991; Escudero et al., CRYPTO 2020; own derivation of the periodised logistic",
-    ),
-    "train.both": Statement(
-        {
-            "asker": (
-                "the whole card: bins and weights of both owners; the length of the gradient at each step",
-                "完整的评分卡：双方的分箱与系数；每一步梯度的长度",
-            ),
-            "provider": (
-                "the whole card, the event rate to two digits, the length of the gradient at each step",
-                "完整的评分卡、两位有效数字的违约率与每一步梯度的长度",
-            ),
-            "helper": (
-                "the event rate to two digits, shapes and the number of steps",
-                "两位有效数字的违约率、形状与步数",
-            ),
-        },
-        _AIDED,
-        "Beaver, CRYPTO 1991; Escudero et al., CRYPTO 2020; own derivation of the periodised logistic",
-    ),
+    "train.shared": _trained(("", ""), ("", "")),
+    "train.own": _trained(_OWN_WEIGHTS, _OWN_WEIGHTS),
+    "train.both": _trained(_WHOLE_CARD, _WHOLE_CARD),
     "score": Statement(
         {
             "asker": (
@@ -200,9 +189,22 @@ STATEMENTS: Final[dict[str, Statement]] = {
 }
 
 
+# Where both may know the card, bins are told before the training, of variables dropped later too.
+_OPENED_CARD: Final = {
+    "bin": ("asker", "the bins and weights of each of its variables", "合作方各变量的分箱与权重"),
+    "select": ("provider", "the bins and weights of the asker's kept ones", "结果使用方保留变量的分箱与权重"),
+}
+
+
 def statement_of(step: str, *, match: str, bin_counts: str, card: str, mode: str = "aided") -> Statement:
     """The statement of a step under a plan's protocol, openings and trust mode."""
     if mode == "local":
         return STATEMENTS["local"]
     variant = {"match": f"match.{match}", "bin": f"bin.{bin_counts}", "train": f"train.{card}"}
-    return STATEMENTS[variant.get(step, step)]
+    statement = STATEMENTS[variant.get(step, step)]
+    if card == "both" and step in _OPENED_CARD:
+        role, english, chinese = _OPENED_CARD[step]
+        old = statement.learned[role]
+        told = (f"{old[0]}; {english}", f"{old[1]}；{chinese}")
+        return msgspec.structs.replace(statement, learned=statement.learned | {role: told})
+    return statement
