@@ -1,6 +1,7 @@
 """Step `publish`: the trained card becomes a model file at every owner that may know it."""
 
 import hashlib
+import math
 
 from tongzhou.errors import StorageError
 from tongzhou.node.files import read_file
@@ -44,10 +45,13 @@ def model_name(context: JobContext) -> str:
 def joint_card(context: JobContext, trained: TrainState, created: str) -> Scorecard:
     """The card as far as this owner knows it: whole, or its own part.
 
-    An own part carries the own part of the intercept; the parts of both owners add up to the whole logit.
+    An own part carries the own part of the intercept; the parts of both owners add up to the whole logit, and
+    their points to the whole score: the asker's part holds the points that every client starts from.
     """
     settings, plan = context.plan.card, context.plan
     scale = Scale(settings.pdo, settings.base_points, settings.base_odds)
+    if plan.openings.card == "own" and context.role == "provider":
+        scale = Scale(settings.pdo, scale.factor * math.log(settings.base_odds), settings.base_odds)
     names = [name for name in (*trained.asker, *trained.provider) if name in trained.coefficients]
     inputs = [_card_input(context, trained, name) for name in names]
     provenance = {
