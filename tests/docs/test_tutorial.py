@@ -250,11 +250,18 @@ def free_ports(count: int) -> list[str]:
     return ports
 
 
-def wait_for_output(folder: Path, command: str) -> None:
+def output_file(folder: Path, command: str) -> Path:
+    """Where a command in the background writes; emptied, so that the first byte is of this command."""
     target = re.search(r"> *(\S+) 2>&1 &$", command)
     assert target is not None, f"a command in the background must write to a file: {command}"
+    file = folder / target[1]
+    file.unlink(missing_ok=True)
+    return file
+
+
+def wait_for_output(file: Path, command: str) -> None:
     deadline = time.monotonic() + PATIENCE_S
-    while not ((folder / target[1]).exists() and (folder / target[1]).stat().st_size):
+    while not (file.exists() and file.stat().st_size):
         assert time.monotonic() < deadline, f"nothing came from: {command}"
         time.sleep(0.02)
 
@@ -283,11 +290,12 @@ def play(page: Path, home: Path) -> None:
             where = f"{page.name}, line {step.line}: {step.command}"
             command = book.put(step.command)
             answers = [line.rpartition("[y/N]: ")[2] for line in step.expected if "[y/N]: " in line]
+            file = output_file(places[step.terminal], command) if command.endswith("&") else None
             printed, code = shells[step.terminal].type(command, answers)
             if command.startswith("cd "):
                 places[step.terminal] = Path(command[3:].replace("~", str(home)))
-            if command.endswith("&"):
-                wait_for_output(places[step.terminal], command)
+            if file is not None:
+                wait_for_output(file, command)
             told = isinstance(after, Typed) and after.command == "echo $?" and after.terminal == step.terminal
             assert code == 0 or told, f"{where}: exit code {code}\n{printed}"
             book.check(step.expected, printed, where)
@@ -296,6 +304,7 @@ def play(page: Path, home: Path) -> None:
             shell.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_tutorial_works_as_written(page: Path, tmp_path: Path) -> None:
     play(page, tmp_path)
