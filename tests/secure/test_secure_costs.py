@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from secure_worlds import Watch, clients, play
 
+from tongzhou.secure.curvature import sample_step
 from tongzhou.secure.linear import MATRIX_BITS, invert
 from tongzhou.secure.logistic import LogisticSettings
 from tongzhou.secure.matching import MatchSettings
@@ -83,6 +84,7 @@ def test_scoring() -> None:
 def test_training(asker_columns: int, provider_columns: int, rate: float) -> None:
     """Once, an evaluation, a curvature matrix: as the module text of `logistic` says."""
     rows = 2000
+    assert sample_step(rows) == 1
     asker, provider = clients(rows, asker_columns, provider_columns, rate=rate)
     watch = Watch()
     task = TrainTask(LogisticSettings(rows, asker_columns, provider_columns), errors=True)
@@ -125,11 +127,15 @@ def test_an_inverse_takes_one_round_and_two_a_doubling(doublings: int) -> None:
     assert len(opened) == 1 + 2 * doublings
 
 
-def test_large_tables_cost_no_more_rows_for_a_step() -> None:
-    """From 2^17 rows on a curvature for a step takes a sample."""
-    rows = 140_000
+@pytest.mark.parametrize(("rows", "sample"), [(8192, 8192), (20_000, 10_000), (1_000_000, 66_667)])
+def test_a_step_takes_a_sample_of_large_tables(rows: int, sample: int) -> None:
+    assert len(range(0, rows, sample_step(rows))) == sample
+
+
+def test_the_sample_is_what_travels() -> None:
+    rows = 20_000
     asker, provider = clients(rows, 1, 1)
     watch = Watch()
     simulate("aided", TrainTask(LogisticSettings(rows, 1, 1), errors=False), asker, provider, watch=watch)
-    (first, *_) = [m.arrays[0].shape for m in watch.views["asker"] if m.tag == "product.scale"]
-    assert first == (70_000,)
+    shapes = {m.arrays[0].shape for m in watch.views["asker"] if m.tag == "product.scale"}
+    assert shapes == {(10_000,), (2, 10_000)}

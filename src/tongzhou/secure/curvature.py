@@ -4,8 +4,8 @@ Statement
     As `tongzhou.secure.logistic`, of which this is a part: nothing is opened here.
 
 Each owner's block is scaled by the shared slopes (a product with a private matrix), and the scaled rows are
-summed against both blocks. A Newton step needs the matrix only roughly, so that training takes at most
-`SAMPLE_ROWS` rows, evenly spread; standard errors take all rows, a piece at a time, so that memory stays
+summed against both blocks. A Newton step needs the matrix only roughly, so that training takes a sample of
+evenly spread rows (`sample_step`); standard errors take all rows, a piece at a time, so that memory stays
 bounded.
 """
 
@@ -20,15 +20,23 @@ from tongzhou.secure.shared import Shared, join
 from tongzhou.secure.staircase import Angles, Staircase
 from tongzhou.secure.whitening import row_bits
 
-__all__ = ["SAMPLE_ROWS", "Curvature", "Scales"]
+__all__ = ["Curvature", "Scales", "sample_step"]
 
-SAMPLE_ROWS = 1 << 16
-"""Rows of the curvature for a training step: with d columns it is right to about sqrt(d / rows), 2 %."""
+_SAMPLE_SHARE = 8
+_SAMPLE_LEAST, _SAMPLE_MOST = 1 << 13, 1 << 16
+"""Rows of the curvature for a step: one in eight, within bounds. With d columns and m rows the matrix, and so
+the rate of the steps, is right to about sqrt(d / m): 5 % for 20 columns of the least sample."""
 
+_PIECE_ROWS = 1 << 16
 _CURVATURE_BITS = 63
 _FULL_BLOCKS = (13, 15, 18)
 """Row bits up to which a block has 14, 13 and 12 fractional bits; beyond it has 11."""
 _PIECE_ROWS = 1 << 16
+
+
+def sample_step(rows: int) -> int:
+    """Every which row the curvature for a training step takes."""
+    return max(1, rows // min(max(rows // _SAMPLE_SHARE, _SAMPLE_LEAST), _SAMPLE_MOST))
 
 
 @dataclass(frozen=True)
@@ -81,15 +89,14 @@ class Curvature:
     angles: Angles
 
     def sampled(self) -> Shared:
-        """Shared ``(d, d)`` with `MATRIX_BITS`, from at most about `SAMPLE_ROWS` rows."""
+        """Shared ``(d, d)`` with `MATRIX_BITS`, from a sample of the rows."""
         rows = self.asker.rows
-        every = max(1, rows // SAMPLE_ROWS)
-        chosen = slice(0, rows, every)
+        chosen = slice(0, rows, sample_step(rows))
         count = len(range(rows)[chosen])
         bits = row_bits(count)
         # Columns are scaled for all rows; a sample of them is shorter by the share that is left out.
         share = (2.0**bits / count) / (2.0**self.scales.row_bits / rows)
-        return self._finished(self._sum(chosen, share, self.staircase.harmonics * 5 // 8, bits))
+        return self._finished(self._sum(chosen, share, self.staircase.rough, bits))
 
     def full(self) -> Shared:
         """The same from all rows."""

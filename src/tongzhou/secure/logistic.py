@@ -371,14 +371,20 @@ def _move_on(training: Training, length: float | None, last: float | None) -> _M
 
 
 def _worth_renewing(training: Training, norm: float, rate: float) -> bool:
-    """Whether steps at the present rate would cost more than a new curvature and one step after it."""
+    """Whether a new curvature costs less than the steps that it saves.
+
+    With it the gradient shrinks at about the square of the present rate, or as well as the sample allows.
+    """
     if rate > _KEEP:
         return True
     settings, staircase = training.settings, training.staircase
-    steps = math.log(settings.tolerance / norm) / math.log(rate)
-    step = settings.rows * (6 + 2 * staircase.harmonics)
-    columns = 2 * settings.columns + settings.asker_columns + 3 + 2 * staircase.rough
-    return (steps - 1) * step > len(range(0, settings.rows, sample_step(settings.rows))) * columns
+    every = sample_step(settings.rows)
+    sampled = math.sqrt(settings.columns * every / settings.rows) if every > 1 else 0.0
+    wanted = math.log(settings.tolerance / norm)
+    saved = wanted / math.log(rate) - wanted / math.log(max(rate * rate, sampled))
+    step = 6 + 2 * staircase.harmonics
+    curvature = 2 * settings.columns + settings.asker_columns + 3 + 2 * staircase.rough
+    return saved * step * every > curvature
 
 
 def _prepare(engine: AidedEngine, settings: LogisticSettings, block: OwnerBlock | None) -> Training:

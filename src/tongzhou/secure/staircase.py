@@ -116,6 +116,11 @@ class Staircase:
     coarse: int
 
     @property
+    def rough(self) -> int:
+        """Length that is enough for the slopes of a step."""
+        return self.harmonics * 5 // 8
+
+    @property
     def period(self) -> float:
         """Length of the window."""
         return float(1 << self.period_bits)
