@@ -29,7 +29,7 @@ the rate of the steps, is right to about sqrt(d / m): 5 % for 20 columns of the 
 
 _PIECE_ROWS = 1 << 16
 _CURVATURE_BITS = 63
-_FULL_BLOCKS = (13, 15, 18)
+_FULL_BLOCKS = (11, 13, 18)
 """Row bits up to which a block has 14, 13 and 12 fractional bits; beyond it has 11."""
 _PIECE_ROWS = 1 << 16
 
@@ -119,7 +119,7 @@ class Curvature:
         slope_bits = self.scales.slope(bits)
         # Few bits for the dealt cosines, whose rounding averages out, so that small coefficients survive.
         series = self.staircase.slope.first(harmonics).times(share)
-        slopes = self.angles.some(rows).sum(series, dealt_bits=slope_bits // 3, bits=slope_bits)
+        slopes = self.angles.some(rows).sum(series, dealt_bits=slope_bits * 2 // 5, bits=slope_bits)
         slopes = engine.add_public(slopes, encode(np.array(share * self.staircase.line), slope_bits))
         asker_rows = engine.scale_rows(asker, slopes)
         provider_rows = engine.scale_rows(provider, slopes)
