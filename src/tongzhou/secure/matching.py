@@ -96,7 +96,7 @@ def match_aided(party: Party, settings: MatchSettings, identifiers: Sequence[str
         Who learns what: the owners learn which of their own identifiers are common; the helper learns both
         sizes and the number of matches, and sees keyed tags under a fresh key that it never has.
         Assumption: semi-honest; the helper colludes with nobody; HMAC-SHA-256 is a pseudorandom function.
-        Cost: 16 bytes an identifier to the helper, 8 a match back to each owner; two rounds.
+        Cost: 16 bytes an identifier to the helper, 8 a match back to each owner; one round.
         Paper: Kamara, Mohassel, Raykova and Sadeghian, Scaling private set intersection to billion-element
         sets (Financial Cryptography 2014), its semi-honest server-aided protocol.
 
