@@ -33,10 +33,11 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Joint:
-    """What the run left at the bank.
+    """What the run left at the bank, in the order of the bank's table: every demonstration tells the same.
 
     Attributes:
         run_id: the run.
+        order: ``(m,)`` places of the clients, so ordered, in the order of the run.
         places: ``(m,)`` places of the matched clients in the bank's table.
         held_out: ``(m,)`` which are held out.
         own, offers: binned variables of bank and card network.
@@ -45,6 +46,7 @@ class Joint:
     """
 
     run_id: str
+    order: Ints
     places: Ints
     held_out: NDArray[np.bool_]
     own: tuple[Variable, ...]
@@ -137,15 +139,29 @@ def _read_joint(cast: Institutions, run_id: str) -> Joint:
     matched = decode_state(store.step_state(run_id, "match"), MatchState)
     binned = decode_state(store.step_state(run_id, "bin"), BinState)
     offers = tuple(offer.variable for offer in binned.offers if offer.variable is not None)
+    order = np.argsort(matched.places)
+    scores = decode_state(store.step_state(run_id, "score"), ScoreState)
     return Joint(
         run_id=run_id,
-        places=matched.places,
-        held_out=matched.held_out,
+        order=order,
+        places=matched.places[order],
+        held_out=matched.held_out[order],
         own=binned.own,
         offers=offers,
         selected=decode_state(store.step_state(run_id, "select"), SelectState),
         trained=decode_state(store.step_state(run_id, "train"), TrainState),
-        scores=decode_state(store.step_state(run_id, "score"), ScoreState),
+        scores=_in_order(scores, matched.held_out, order),
+    )
+
+
+def _in_order(scores: ScoreState, held_out: NDArray[np.bool_], order: Ints) -> ScoreState:
+    """Scores of all matched clients, and reasons of the held-out ones, in another order."""
+    reasons = (np.cumsum(held_out) - 1)[order][held_out[order]]
+    return ScoreState(
+        scores.logits[order],
+        scores.reason_rows[reasons],
+        scores.reason_bins[reasons],
+        scores.reason_points[reasons],
     )
 
 
@@ -153,7 +169,7 @@ def _repeat_in_the_clear(
     cast: Institutions, plan: Plan, joint: Joint, label: NDArray[np.int8], columns: dict[str, Floats]
 ) -> Clear:
     partner = cast.home("cardnet")
-    theirs = decode_state(partner.store.step_state(joint.run_id, "match"), MatchState).places
+    theirs = decode_state(partner.store.step_state(joint.run_id, "match"), MatchState).places[joint.order]
     _, table = load_table(partner, TABLES["cardnet"])
     pooled = columns | {name: numeric_column(table, name)[theirs] for name in plan.tables["cardnet"].columns}
     training, protected = ~joint.held_out, {v.name: v for v in (*joint.own, *joint.offers)}
