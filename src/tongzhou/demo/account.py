@@ -367,6 +367,10 @@ def limits() -> list[Words]:
             "因公开数据含有性别与婚姻状况而使用；许多法律禁止将其用于授信决策，请在计划中去掉此类字段。",
         ),
         Words(
+            "A joint decision tells the card network which of its clients apply to the bank.",
+            "联合决策会让卡网络知道其哪些客户向银行提出了申请。",
+        ),
+        Words(
             "The clients are Taiwanese card holders of 2005; the gain on other portfolios will differ.",
             "样本为 2005 年台湾信用卡客户；其他客群的增益会有所不同。",
         ),
