@@ -5,6 +5,7 @@ a deviation of six standard deviations comes by chance once in a billion tests.
 """
 
 from collections import Counter
+from threading import current_thread
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from tongzhou.secure.matching import MatchSettings
 from tongzhou.secure.shared import Shared
 from tongzhou.secure.simulate import simulate
 from tongzhou.secure.staircase import NARROW, mask_angles
+from tongzhou.secure.stepwise import Drop
 from tongzhou.secure.tasks import CountInput, CountTask, MatchTask, ScoreInput, ScoreTask, TrainTask
 
 ROWS, ASKER, PROVIDER = 3000, 2, 3
@@ -80,6 +82,33 @@ def test_nothing_arrives_in_training_but_what_the_statement_says(role: str, card
             assert {array.dtype.str for array in message.arrays} == {"<u8"}
         else:
             assert (message.sender, message.tag) in OPENED[role] | SEEDS
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("owner", ["asker", "provider"])
+def test_a_dropped_variable_tells_its_owner_alone(role: str, owner: Any) -> None:
+    """Beyond a training: the decrement to both owners, and weights and covariance to the variable's owner."""
+    answers = {name: iter([Drop(owner, 0), None]) for name in ROLES}
+    names: dict[int, str] = {}
+    watch = Watch()
+
+    def review(fit: Any) -> Drop | None:
+        # Each party asks in a thread of its own, named after it.
+        name = current_thread().name.removeprefix("party-")
+        names[len(names)] = name
+        return next(answers[name])
+
+    asker, provider = clients(ROWS, ASKER, PROVIDER)
+    task = TrainTask(LogisticSettings(ROWS, ASKER, PROVIDER), errors=False, review=review)
+    simulate("aided", task, asker, provider, watch=watch)
+    assert sorted(names.values()) == sorted([*ROLES, *ROLES])
+    further = set()
+    if role != "helper":
+        other = "provider" if role == "asker" else "asker"
+        further.add((other, "open.square of the Newton decrement"))
+        if role == owner:
+            further.add((other, f"open.covariance of the {owner}'s weights"))
+    assert watch.tags(role) == expected(role, errors=False) | further
 
 
 @pytest.mark.parametrize("role", ROLES)
