@@ -8,7 +8,7 @@ from tongzhou.evidence.checker import verify_log
 from tongzhou.node.job_journal import StepSummary, verify_receipt
 from tongzhou.node.job_messages import STEPS
 from tongzhou.node.job_run import run_job
-from tongzhou.node.job_states import MatchState, ScoreState, TrainState
+from tongzhou.node.job_states import BinState, MatchState, ScoreState, TrainState
 from tongzhou.node.job_witness import log_vkey, witness_vkey
 from tongzhou.node.models import find_model
 from tongzhou.node.states import decode_state
@@ -128,6 +128,35 @@ def test_costs_of_all_parties_reach_the_asker(done) -> None:
     assert set(summary.peers) == {"cardnet", "helper"}
     assert min(cost.bytes_sent for cost in (summary.cost, *summary.peers.values())) > 0
     assert summary.measures["train_cpu_us"] > 0
+
+
+def test_without_a_helpers_eye_on_the_identifiers_the_result_is_the_same(town, done) -> None:
+    """Matching by Diffie-Hellman finds the same clients, so everything after it is the same too."""
+    plan, _ = town.granted({'protocol = "aided"': 'protocol = "dh"'})
+    run_id = run_job(town.bank, plan)
+    places = [set(_state(town.bank, one, "match", MatchState).places.tolist()) for one in (run_id, done[0])]
+    assert places[0] == places[1]
+    cards = [find_model(town.bank, "small", one) for one in (run_id, done[0])]
+    assert [(v.name, v.bins, v.woe) for v in cards[0].variables] == [
+        (v.name, v.bins, v.woe) for v in cards[1].variables
+    ]
+
+
+def test_where_each_learns_its_own_part_the_parts_add_up(town) -> None:
+    plan, _ = town.granted({"[binning]": '[openings]\ncard = "own"\n[binning]'})
+    run_id = run_job(town.bank, plan)
+    parts = [find_model(home, "small", run_id) for home in (town.bank, town.cardnet)]
+    assert [{v.owner for v in part.variables} for part in parts] == [{"bank"}, {"cardnet"}]
+    assert [part.provenance["part"] for part in parts] == ["bank", "cardnet"]
+    columns, logits = [], _state(town.bank, run_id, "score", ScoreState).logits
+    for home, table in ((town.bank, "clients"), (town.cardnet, "behaviour")):
+        columns.append(_columns(home, table, _state(home, run_id, "match", MatchState).places))
+    total = sum(part.logit_table(values) for part, values in zip(parts, columns, strict=True))
+    assert np.abs(total - logits).max() < 1e-3
+    offers = _state(town.bank, run_id, "bin", BinState).offers
+    assert all(offer.variable is None for offer in offers)
+    reasons = _state(town.bank, run_id, "score", ScoreState)
+    assert (reasons.reason_bins == -1).all() and (reasons.reason_points >= 0).all()
 
 
 def _state(home, run_id, step, kind):

@@ -5,12 +5,9 @@ gives the exit code; anything else is our mistake, and its traceback goes to a f
 """
 
 import os
-import secrets
 import sys
 import tempfile
-import traceback
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -27,6 +24,8 @@ from tongzhou.cli.terminal import Manner, default_home, error_kind
 from tongzhou.errors import TongzhouError
 from tongzhou.evidence.errors import EvidenceError
 from tongzhou.i18n import LANGUAGES, detect_language, translator
+from tongzhou.node.crash import write_crash
+from tongzhou.parties.times import utc_now
 
 __all__ = ["EXIT_CODES", "app", "main", "run"]
 
@@ -152,12 +151,5 @@ def _fail(manner: Manner, kind: str, sentence: str, code: int) -> int:
 
 def _write_crash(folder: Path, error: BaseException) -> Path:
     """Write the traceback where the owner can find it; the temporary folder when there is no home."""
-    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}.txt"
-    text = f"tongzhou {__version__}, Python {sys.version}\n" + "".join(traceback.format_exception(error))
     place = folder / "crash" if folder.is_dir() else Path(tempfile.gettempdir()) / "tongzhou-crash"
-    try:
-        place.mkdir(mode=0o700, exist_ok=True)
-        (place / name).write_text(text, encoding="utf-8")
-    except OSError:
-        return Path(os.devnull)
-    return place / name
+    return write_crash(place, error, utc_now()) or Path(os.devnull)

@@ -241,10 +241,10 @@ def _follow(context: JobContext, offered: OfferedJob) -> None:
         context.minimum_rows = order.minimum_rows
         context.minimum_bin_rows = order.minimum_bin_rows
         play_step(context, order)
-    finish(context)
+    _finish(context)
 
 
-def finish(context: JobContext) -> None:
+def _finish(context: JobContext) -> None:
     """The end of a run at this party: every step must be there."""
     steps = tuple(record.step for record in context.home.store.steps(context.run_id))
     if steps != context.job.steps:

@@ -24,7 +24,7 @@ from tongzhou.risk.selection import Candidate, select_variables
 from tongzhou.secure.matching import MatchSettings
 from tongzhou.secure.tasks import MatchTask
 
-__all__ = ["PLAYERS", "Played", "held_out_rows"]
+__all__ = ["PLAYERS", "Played", "held_out_rows", "match_step", "select_step"]
 
 Played = tuple[Struct | None, dict[str, object]]
 _SPLIT_BYTES: Final = 8

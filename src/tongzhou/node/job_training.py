@@ -277,9 +277,10 @@ def _help_scoring(context: JobContext) -> int:
     if rows == 0:
         return 0
     shape, _ = context.party.link("asker").recv("score.shape", ScoredShape)
-    trained = context.job.run_of("train")
-    known = (rows, context.fact(trained, "train", "training_rows"))
-    if (shape.rows, shape.training_rows) != known:
+    run = context.job.run_of("train")
+    asker, provider = (context.fact(run, "select", fact) for fact in ("kept_asker", "kept_provider"))
+    known = ScoredShape(rows, asker, provider, context.fact(run, "train", "training_rows"))
+    if shape != known:
         raise ProtocolError("{peer} scores other rows than were matched", peer=context.party.names["asker"])
     _score_task(shape).run(context.seat, None)
     return rows

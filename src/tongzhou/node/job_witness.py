@@ -5,11 +5,12 @@ from collections.abc import Callable
 import msgspec
 
 from tongzhou.errors import ProtocolError, VerificationError
-from tongzhou.evidence.errors import EvidenceError
+from tongzhou.evidence.errors import EvidenceConflictError, EvidenceError
 from tongzhou.evidence.note import COSIGNATURE_TYPE, make_vkey
 from tongzhou.evidence.witness import Witness, WitnessAnswer, gather_cosignature
 from tongzhou.node.home import Home
 from tongzhou.node.job_context import JobContext
+from tongzhou.node.job_lock import holding_run
 from tongzhou.node.job_messages import WITNESS_PURPOSE
 from tongzhou.node.journal import LogSigner, log_origin
 from tongzhou.wire.messages import Link
@@ -25,6 +26,8 @@ __all__ = [
     "witness_vkey",
 ]
 
+_TURN = "cosigning"
+_TURN_S = 60.0
 _REQUESTS_MAX = 16  # one usually; a second after the answer that the witness knows another size
 
 
@@ -79,12 +82,14 @@ def ask_cosignature(home: Home, link: Link) -> None:
         VerificationError: the peer refuses.
     """
     card = home.trust.get(link.peer)
-    home.log.checkpoint()
-    try:
-        key = witness_vkey(card.party_id, card.public_key_bytes)
-        gather_cosignature(home.log, _carrier(link), witness_key=key)
-    except EvidenceError as error:
-        raise VerificationError("{peer}: {reason}", peer=link.peer, reason=str(error)) from error
+    key = witness_vkey(card.party_id, card.public_key_bytes)
+    # Runs that end together take turns: a checkpoint brought after a newer one looks like a log cut short.
+    with holding_run(home, _TURN, wait_s=_TURN_S):
+        home.log.checkpoint()
+        try:
+            gather_cosignature(home.log, _carrier(link), witness_key=key)
+        except EvidenceError as error:
+            raise VerificationError("{peer}: {reason}", peer=link.peer, reason=error) from error
     link.send("witness.request", "")
 
 
@@ -97,6 +102,14 @@ def _carrier(link: Link) -> Callable[[str], WitnessAnswer]:
     return carry
 
 
+def _open_witness(home: Home, logs: dict[str, str]) -> Witness:
+    try:
+        return Witness(home.witness_path, LogSigner(home.identity), logs)
+    except EvidenceConflictError:
+        # Another call made the file in the same moment; now it is there.
+        return Witness(home.witness_path, LogSigner(home.identity), logs)
+
+
 def answer_cosignatures(home: Home, link: Link) -> None:
     """Cosign what the peer brings, until it has no more to bring.
 
@@ -105,7 +118,7 @@ def answer_cosignatures(home: Home, link: Link) -> None:
     """
     card = home.trust.get(link.peer)
     logs = {log_origin(card.party_id): log_vkey(card.party_id, card.public_key_bytes)}
-    witness = Witness(home.witness_path, LogSigner(home.identity), logs)
+    witness = _open_witness(home, logs)
     try:
         for _ in range(_REQUESTS_MAX):
             request, _ = link.recv("witness.request", str)
