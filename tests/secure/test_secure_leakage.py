@@ -38,7 +38,7 @@ def trained(seed: int = 1, **options: Any) -> tuple[Watch, Any]:
 OPENED = {
     "asker": {("provider", "train.reach")},
     "provider": {("asker", "train.rate"), ("asker", "train.reach")},
-    "helper": {("asker", "train.rare"), ("asker", "train.move")},
+    "helper": {("asker", "train.rare"), ("asker", "train.move"), ("asker", "train.wide")},
 }
 MASKED_BETWEEN_OWNERS = {
     "hide",
@@ -56,7 +56,8 @@ SEEDS = {("asker", "aided.seed"), ("provider", "aided.seed")}
 def expected(role: str, *, card: str = "own", errors: bool = True) -> set[tuple[str, str]]:
     """Sender and tag of everything that a role may receive in a training."""
     if role == "helper":
-        return SEEDS | OPENED["helper"]
+        told = OPENED["helper"] if card == "own" else OPENED["helper"] - {("asker", "train.wide")}
+        return SEEDS | told
     other = "provider" if role == "asker" else "asker"
     found = {(other, tag) for tag in MASKED_BETWEEN_OWNERS}
     found |= {("helper", f"product.{name}") for name in ("times", "transpose", "scale")}
@@ -116,7 +117,7 @@ def test_what_is_told_in_the_clear_is_as_coarse_as_stated(role: str) -> None:
     watch, outcome = trained()
     told = {m.tag: m.value for m in watch.views[role] if not m.arrays and m.tag != "aided.seed"}
     if role == "helper":
-        assert told.pop("train.rare") is False
+        assert told.pop("train.rare") is told.pop("train.wide") is False
         assert set(told) == {"train.move"}
         moves = [m.value for m in watch.views["helper"] if m.tag == "train.move"]
         assert len(moves) == len(outcome.asker.gradient_norms)

@@ -242,3 +242,28 @@ def test_blocks_of_other_sizes_are_refused() -> None:
     asker, provider = clients(50, 2, 2)
     with pytest.raises(DataError, match=r"the block has 50 rows and 2 columns; 50 and 3 were agreed"):
         simulate("aided", TrainTask(LogisticSettings(50, 2, 3)), asker, provider)
+
+
+def test_scores_that_reach_far_are_trained_in_the_wide_window() -> None:
+    """A strong model: the narrow window would leave a bias of more than half a standard error."""
+    asker, provider = clients(12_000, 3, 3, shared=0.8, seed=8)
+    strong = (asker.values.sum(axis=1) + provider.values.sum(axis=1)) * 0.6
+    chance = 1 / (1 + np.exp(-strong))
+    label = (np.random.default_rng(8).random(12_000) < chance).astype(float)
+    block = OwnerBlock(asker.values, asker.names, label)
+    outcome = train("aided", block, provider)
+    weights, errors = together(outcome)
+    wanted, wanted_errors = reference(block, provider)
+    assert np.all(np.abs(weights - wanted) < 0.02 * wanted_errors)
+    assert errors == pytest.approx(wanted_errors[1:], rel=5e-4)
+    told = [o.receivers for o in outcome.openings["helper"] if o.what == "whether scores reach far"]
+    assert told == [("helper",)]
+    reaches = [o for o in outcome.openings["asker"] if o.what == "largest part of a score"]
+    assert len(reaches) == 2
+
+
+def test_with_a_shared_card_the_window_stays_narrow() -> None:
+    asker, provider = clients(500, 1, 1)
+    task = TrainTask(LogisticSettings(500, 1, 1), "shared", errors=False)
+    openings = simulate("aided", task, asker, provider).openings["asker"]
+    assert not [o for o in openings if "reach" in o.what or "largest" in o.what]

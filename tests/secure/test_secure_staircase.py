@@ -18,7 +18,6 @@ from tongzhou.secure.shared import Shared
 from tongzhou.secure.staircase import (
     LINE_BITS,
     NARROW,
-    PERIOD,
     WIDE,
     Staircase,
     mask_angles,
@@ -96,10 +95,6 @@ def test_constants_do_not_hang_on_the_last_bit_of_a_library(staircase: Staircase
         assert (coefficient * 2.0**40).is_integer()
         integral = np.trapezoid(rest * np.sin(2 * np.pi * k * nodes / staircase.period), nodes)
         assert coefficient == pytest.approx(4 / staircase.period * integral, abs=2e-9)
-
-
-def test_the_public_name_of_the_period_is_the_narrow_one() -> None:
-    assert NARROW.period == PERIOD
 
 
 def test_public_multiples_are_right() -> None:

@@ -4,9 +4,9 @@ Statement
     Parties: asker (its own columns and the label), provider (its own columns), helper.
     Who learns what: both owners learn the number of rows and columns, the event rate rounded to two
     digits (it sets the first step), and the length of the gradient after each step (it decides whether to go
-    on). At the end the openings that the grant names: each owner its own weights and their covariance, and
-    the reach of the other's part of a score to two digits; or nobody anything (weights stay shared). The
-    helper learns the shapes, whether events are rare, and which kind of step was made each time.
+    on). At the end the openings that the grant names: each owner its own weights and their covariance, or
+    nobody anything (weights stay shared); see `window` for what is told of the range of scores. The helper
+    learns the shapes, whether events are rare, and which kind of step was made each time.
     Assumption: as `tongzhou.secure.aided`.
     Cost: with n rows, d columns (d_a of them the asker's, the intercept included; d_p the provider's) and K
     harmonics: once 8 n (2 d_a + d_p + 2) bytes; an evaluation 8 n (6 + 2 K) bytes; a curvature matrix
@@ -35,7 +35,7 @@ from tongzhou.secure.aided import AidedEngine, Hidden
 from tongzhou.secure.curvature import Curvature, Scales, sample_step
 from tongzhou.secure.linear import INVERSE_BITS, MATRIX_BITS, MAX_DOUBLINGS, invert
 from tongzhou.secure.party import Role
-from tongzhou.secure.refusals import beyond_window, no_label, not_converged, one_class, undefined_weights
+from tongzhou.secure.refusals import no_label, not_converged, one_class, undefined_weights
 from tongzhou.secure.ring import Reals, decode, encode
 from tongzhou.secure.shared import Shared, join, zeros
 from tongzhou.secure.staircase import LINE_BITS, NARROW, RARE, WIDE, Angles, Staircase, mask_angles
@@ -50,12 +50,12 @@ __all__ = [
     "OwnerBlock",
     "OwnerFit",
     "Training",
-    "check_reach",
     "coefficient_errors",
     "drop_variable",
     "fit_logistic",
     "open_weights",
     "row_block_bits",
+    "widen",
 ]
 
 CardOpening = Literal["shared", "own", "both"]
@@ -317,6 +317,18 @@ def drop_variable(training: Training, block: OwnerBlock | None, drop: Drop) -> N
     _train_on(training, block)
 
 
+def widen(training: Training, block: OwnerBlock | None) -> None:
+    """Train on with the wide window of the logistic function, from where the narrow one led.
+
+    Raises:
+        DataError: no convergence within the bound of steps.
+    """
+    training.staircase = WIDE
+    training.linear = _linear(training.engine, WIDE, training.gram, training.ridge)
+    training.inverse = None
+    _train_on(training, block)
+
+
 def _constrained(training: Training, inverse: Shared, drop: Drop) -> tuple[Shared, Shared]:
     parts = {role: slice(start, stop) for role, start, stop in _owner_parts(training.settings)}
     own = training.engine.party.role == drop.role
@@ -339,20 +351,27 @@ def _train_on(training: Training, block: OwnerBlock | None) -> None:
         angles = _masked_logits(training)
         gradient = _gradient(training, angles, block, fine=True)
         if training.inverse is None:
-            training.inverse = _training_inverse(training, angles)
+            training.inverse = _constrained_inverse(training, angles)
         step = _newton_step(engine, training.inverse, gradient)
         length = decrement(engine, gradient, step, WEIGHT_BITS)
         move = _move_on(training, length, last)
         last = length
         if move.renew:
-            training.inverse = _training_inverse(training, angles)
-            for drop in training.dropped:
-                training.inverse, training.weights = _constrained(training, training.inverse, drop)
+            training.inverse = _constrained_inverse(training, angles)
             continue
         training.weights = training.weights + step
         if move.last:
             return
-    raise not_converged(settings.max_steps, training.gradient_norms[-1], settings.tolerance)
+    norms = training.gradient_norms
+    raise not_converged(settings.max_steps, norms[-1] if norms else math.inf, settings.tolerance)
+
+
+def _constrained_inverse(training: Training, angles: Angles) -> Shared:
+    """A new inverse curvature under the constraints of all drops; the weights are moved onto them again."""
+    inverse = _training_inverse(training, angles)
+    for drop in training.dropped:
+        inverse, training.weights = _constrained(training, inverse, drop)
+    return inverse
 
 
 def _move_on(training: Training, length: float | None, last: float | None) -> _Move:
@@ -407,8 +426,6 @@ def _prepare(engine: AidedEngine, settings: LogisticSettings, block: OwnerBlock 
     # Whitening with a penalty leaves each own block short of the unit matrix by a multiple of the penalty.
     gram = _gram(engine, settings, asker, provider, bits=scales.block)
     gram = gram - ridge.scaled(RIDGE_SHARE)
-    line = round(staircase.line * 2.0**LINE_BITS)
-    linear = engine.truncate(gram.scaled(line), LINE_BITS) + ridge
     return Training(
         settings=settings,
         engine=engine,
@@ -419,11 +436,16 @@ def _prepare(engine: AidedEngine, settings: LogisticSettings, block: OwnerBlock 
         staircase=staircase,
         rate=rate,
         gram=gram,
-        linear=linear,
+        linear=_linear(engine, staircase, gram, ridge),
         ridge=ridge,
         weights=zeros(settings.columns, owner=engine.is_owner),
         gradient_norms=[],
     )
+
+
+def _linear(engine: AidedEngine, staircase: Staircase, gram: Shared, ridge: Shared) -> Shared:
+    line = round(staircase.line * 2.0**LINE_BITS)
+    return engine.truncate(gram.scaled(line), LINE_BITS) + ridge
 
 
 def _gram(
@@ -598,27 +620,6 @@ def open_weights(training: Training, card: CardOpening) -> OwnerFit | None:
 def _dropped_places(training: Training) -> list[int]:
     """Places of this owner's dropped variables."""
     return [drop.place for drop in training.dropped if drop.role == training.engine.party.role]
-
-
-def check_reach(training: Training, fit: OwnerFit | None, block: OwnerBlock | None) -> None:
-    """Refuse weights whose scores leave the window of the logistic function, as where a column separates.
-
-    Owners that know their weights tell each other how far their parts of a score reach from zero, rounded up
-    to two digits. The sum is above the largest score, often by far, so it may be twice what the window holds.
-
-    Raises:
-        DataError: with both numbers and what to do.
-    """
-    party, limit = training.engine.party, training.staircase.period
-    party.record("largest part of a score", 1, ("asker", "provider"), "range of the logistic function")
-    if fit is None or block is None:
-        return
-    exact = float(np.abs(block.values @ fit.coefficients + fit.intercept).max())
-    own = float(f"{1.005 * exact:.2g}")
-    party.peer.send("train.reach", own)
-    theirs, _ = party.peer.recv("train.reach", float)
-    if not own + theirs < limit:
-        raise beyond_window(own + theirs, limit)
 
 
 def _owner_parts(settings: LogisticSettings) -> list[tuple[Role, int, int]]:

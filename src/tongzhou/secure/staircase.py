@@ -48,7 +48,6 @@ from tongzhou.wire.messages import ArraySpec
 __all__ = [
     "LINE_BITS",
     "NARROW",
-    "PERIOD",
     "RARE",
     "WIDE",
     "Angles",
@@ -58,9 +57,6 @@ __all__ = [
     "multiples",
     "public_multiples",
 ]
-
-PERIOD: Final = 16.0
-"""Length of the narrow window."""
 
 RARE: Final = 0.05
 """Below this event rate the wide window is used."""

@@ -22,11 +22,9 @@ from tongzhou.secure.logistic import (
     LogisticSettings,
     OwnerBlock,
     OwnerFit,
-    check_reach,
     coefficient_errors,
     drop_variable,
     fit_logistic,
-    open_weights,
     row_block_bits,
 )
 from tongzhou.secure.matching import MatchSettings, Places, match_aided, match_dh
@@ -34,6 +32,7 @@ from tongzhou.secure.party import Party
 from tongzhou.secure.ring import Reals
 from tongzhou.secure.scoring import ScoreShape, ScoringKey, score_rows
 from tongzhou.secure.stepwise import Drop
+from tongzhou.secure.window import open_within_window
 
 __all__ = [
     "SUPPORT",
@@ -252,12 +251,10 @@ class TrainTask:
         if seat.mode == "local":
             return self._run_clear(seat, own)
         training = fit_logistic(seat.engine("train"), self.settings, own)
-        fit = open_weights(training, self.card)
+        fit = open_within_window(training, own, self.card)
         while (drop := self.review(fit)) is not None:
             drop_variable(training, own, drop)
-            fit = open_weights(training, self.card)
-        if self.card != "shared":
-            check_reach(training, fit, own)
+            fit = open_within_window(training, own, self.card)
         errors = coefficient_errors(training) if self.errors else None
         if training.whitened is None or training.weights.share is None:
             return None
