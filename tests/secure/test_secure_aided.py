@@ -17,7 +17,7 @@ from tongzhou.secure.shared import Shared
 from tongzhou.wire.memory import run_parties
 
 WORD = st.integers(0, 2**64 - 1)
-RUNS = settings(max_examples=15)
+RUNS = settings(max_examples=15, deadline=None)
 
 
 def words(*shape: int) -> st.SearchStrategy[np.ndarray]:
@@ -80,7 +80,7 @@ SIGNED = st.one_of(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(hnp.arrays(np.int64, 40, elements=SIGNED), words(40), st.integers(1, 62))
 def test_truncation_is_off_by_less_than_one_unit(values: np.ndarray, mask: np.ndarray, bits: int) -> None:
     got = revealed(play(lambda e: e.truncate(share(e, values.view(np.uint64), mask), bits)))

@@ -41,7 +41,7 @@ def tables(draw: st.DrawFn) -> tuple[list[np.ndarray], np.ndarray, tuple[int, ..
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("receivers", ["provider", "both"])
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(tables())
 def test_counts_are_exact(mode: Mode, receivers: Any, table: Any) -> None:
     codes, label, bins = table

@@ -34,7 +34,7 @@ def match(mode: Mode, protocol: Any, asker: list[str], provider: list[str], mini
 
 
 @pytest.mark.parametrize(("mode", "protocol"), KINDS)
-@settings(max_examples=12)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(st.text(max_size=8), min_size=1, max_size=30, unique=True), st.data())
 def test_both_learn_the_intersection_in_one_order(
     mode: Mode, protocol: str, asker: list[str], data: st.DataObject

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from secure_worlds import chi_square
 
@@ -45,6 +45,7 @@ def test_the_counter_runs_as_published() -> None:
     assert bytes(a ^ b for a, b in zip(pad, bytes.fromhex(PLAIN), strict=True)).hex() == CIPHER
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=5))
 def test_equal_seeds_draw_equal_words_in_any_pieces(sizes: list[int]) -> None:
     one, other = Stream(bytes(range(32))), Stream(bytes(range(32)))
@@ -67,6 +68,7 @@ def test_words_are_uniform() -> None:
     assert abs(chi_square(stream.halves(1 << 17).view(np.uint8))) < 6
 
 
+@settings(deadline=None)
 @given(st.integers(0, 300))
 def test_a_permutation_holds_every_place_once(size: int) -> None:
     permutation = Stream(new_seed()).permutation(size)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -13,11 +13,13 @@ WORD = st.integers(0, 2**64 - 1)
 LAST_EXACT = float(np.nextafter(2.0**62, 0))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 40), hnp.arrays(float, 5, elements=st.floats(-(2.0**11), 2.0**11)))
 def test_a_number_survives_to_half_a_unit(bits: int, values: np.ndarray) -> None:
     assert np.all(np.abs(decode(encode(values, bits), bits) - values) <= 2.0 ** -(bits + 1))
 
 
+@settings(deadline=None)
 @given(st.integers(-(2**50), 2**50), st.integers(0, 40))
 def test_whole_units_are_exact(units: int, bits: int) -> None:
     word = encode(np.array([np.ldexp(float(units), -bits)]), bits)
@@ -41,6 +43,7 @@ def test_what_is_not_finite_is_refused_without_being_printed(value: float) -> No
     assert set(caught.value.values) == {"limit", "bits"}
 
 
+@settings(deadline=None)
 @given(hnp.arrays(np.uint64, (3, 4), elements=WORD), hnp.arrays(np.uint64, (2, 4), elements=WORD))
 def test_products_are_those_of_integers_modulo_the_ring(matrix: np.ndarray, rows: np.ndarray) -> None:
     exact = [[sum(int(a) * int(b) for a, b in zip(m, r, strict=True)) % 2**64 for r in rows] for m in matrix]

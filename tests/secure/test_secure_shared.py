@@ -1,7 +1,7 @@
 """Shared values: what is done to shares is done to the value, and a helper's empty share stays empty."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -21,6 +21,7 @@ def together(one: Shared, other: Shared) -> list:
     return (one.share + other.share).tolist()
 
 
+@settings(deadline=None)
 @given(WORDS, WORDS, WORDS, st.integers(-(2**63), 2**63))
 def test_linear_maps_act_on_the_value(
     left: np.ndarray, right: np.ndarray, mask: np.ndarray, factor: int

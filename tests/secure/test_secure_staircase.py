@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from secure_worlds import play, revealed
 
@@ -104,6 +104,7 @@ def test_public_multiples_are_right() -> None:
     assert public_multiples(words, 20) == pytest.approx(multiples(words, 20), abs=1e-13)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**64 - 1), st.integers(1, 20))
 def test_multiples_are_those_of_the_angle(word: int, harmonics: int) -> None:
     found = multiples(np.array([word], dtype=np.uint64), harmonics)[:, 0]

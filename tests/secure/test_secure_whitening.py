@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tongzhou.errors import DataError
@@ -18,6 +18,7 @@ def block(rows: int, seed: int = 0) -> np.ndarray:
     return source.normal(size=(rows, 3)) @ mix * [1, 100, 1e-3] + [5, -700, 0.2]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 2**22))
 def test_row_bits_is_the_smallest_power_that_holds_the_rows(rows: int) -> None:
     bits = row_bits(rows)
