@@ -60,8 +60,8 @@ def _trained(asker: tuple[str, str], provider: tuple[str, str]) -> Statement:
             "asker": (asker[0] + _TRAINING[0], asker[1] + _TRAINING[1]),
             "provider": (provider[0] + _TRAINING[0], provider[1] + _TRAINING[1]),
             "helper": (
-                "the number of rows, whether events are rare or scores reach far, the steps, which columns are "
-                "dropped",
+                "the number of rows, whether events are rare or scores reach far, the steps, which columns "
+                "are dropped",
                 "行数、违约是否稀少或得分范围是否很大、各步骤、哪些列被去掉",
             ),
         },
