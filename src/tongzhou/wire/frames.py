@@ -269,6 +269,9 @@ class FrameReader:
         self.received += count
         if self._target is not None:
             self._filled += count
+            # A large body arrives in thousands of pieces; between the first and the last nothing is finished.
+            if self._filled < self._target.nbytes:
+                return
         else:
             self._end += count
         while self._step():
