@@ -184,3 +184,12 @@ def test_a_closed_pipe_is_silent(bank) -> None:
     )
     os.close(writer)
     assert done.stderr == b""
+
+
+def test_the_demonstration_refuses_a_file_it_could_not_write_at_the_start(tmp_path, capsys) -> None:
+    folder, target = tmp_path / "demo", tmp_path / "no" / "f.json"
+    assert run(["demo", "--folder", str(folder), "--json", str(target)]) == 8
+    printed = capsys.readouterr()
+    assert printed.err == f"{target} cannot be written: No such file or directory\n"
+    assert printed.out == ""
+    assert not folder.exists()

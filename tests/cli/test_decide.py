@@ -1,5 +1,6 @@
 """``tongzhou decide``: applicants in, decisions out, and an entry that holds the digests."""
 
+import errno
 import hashlib
 import json
 from pathlib import Path
@@ -113,6 +114,94 @@ def test_for_people_a_line_each_and_a_summary(bank, played, strategy, tmp_path) 
     assert json.loads(lines[0])["applicant"].startswith("TW-")
     assert "without a score" in result.out
     assert "entry" in result.out.splitlines()[-1]
+
+
+# --- decisions cost a run of the grant: none is lost with the file they are meant for
+
+
+def started(town) -> int:
+    return len(town.bank.store.runs())
+
+
+def full_disk_for(monkeypatch, target: Path) -> None:
+    """Let every write beside `target` fail as on a full disk; what is created there stays empty."""
+    real = Path.open
+
+    def open_(self, mode="r", *args, **kwargs):
+        if self.parent == target.parent and "x" in mode:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(self, mode, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", open_)
+
+
+@pytest.mark.parametrize("place", ["no/such/folder.jsonl", "here"])
+def test_a_file_that_cannot_be_written_is_found_before_the_partner_is_asked(
+    bank, played, strategy, tmp_path, place
+) -> None:
+    runs, out = started(played[0]), tmp_path / place
+    (tmp_path / "here").mkdir()
+    file = applicants(tmp_path / "u.csv", 1400, 1410)
+    sentence = bank.fails(8, "decide", played[1], file, "--strategy", strategy, "--out", out)
+    assert sentence.startswith(f"{out} cannot be written: ")
+    assert sentence.endswith(("No such file or directory", "it is not a regular file"))
+    assert started(played[0]) == runs
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "u.csv"]
+
+
+def test_a_full_disk_at_the_end_loses_nothing(bank, played, strategy, tmp_path, monkeypatch) -> None:
+    town, run_id = played
+    (tmp_path / "out").mkdir()
+    out = tmp_path / "out" / "v.jsonl"
+    words = (
+        "decide", run_id, applicants(tmp_path / "v.csv", 1410, 1430), "--strategy", strategy, "--out", out
+    )  # fmt: skip
+    with monkeypatch.context() as full:
+        full_disk_for(full, out)
+        sentence = bank.fails(8, *words)
+    kept = next(town.bank.decisions.iterdir())
+    assert sentence == (
+        f"{out} was not written: the disk is full; the decisions are kept in {kept}, "
+        "and the same command goes on without another run"
+    )
+    content, runs = kept.read_bytes(), started(town)
+    entry = town.bank.log.find("decisions-made", kept.stem)
+    assert town.bank.log.payload(entry)["decisions_digest"] == hashlib.sha256(content).hexdigest()
+    result = bank.ok(*words)
+    assert (result["run"], result["entry"]) == (kept.stem, entry)
+    assert out.read_bytes() == content
+    assert started(town) == runs
+    assert list(town.bank.decisions.iterdir()) == []
+
+
+def test_a_full_disk_at_home_loses_no_run(bank, played, strategy, tmp_path, monkeypatch) -> None:
+    town, run_id = played
+    town.bank.decisions.mkdir(exist_ok=True)
+    words = ("decide", run_id, applicants(tmp_path / "w.csv", 1430, 1440), "--strategy", strategy)
+    with monkeypatch.context() as full:
+        full_disk_for(full, town.bank.decisions / "any")
+        assert bank.fails(8, *words).endswith("was not written: the disk is full")
+    runs = started(town)
+    assert bank.ok(*words)["entry"]
+    assert started(town) == runs
+
+
+def test_kept_decisions_that_were_changed_are_not_handed_over(
+    bank, played, strategy, tmp_path, monkeypatch
+) -> None:
+    town, run_id = played
+    (tmp_path / "out").mkdir()
+    out = tmp_path / "out" / "x.jsonl"
+    file = applicants(tmp_path / "x.csv", 1440, 1450)
+    with monkeypatch.context() as full:
+        full_disk_for(full, out)
+        bank.fails(8, "decide", run_id, file, "--strategy", strategy, "--out", out)
+    kept = next(town.bank.decisions.iterdir())
+    kept.write_bytes(kept.read_bytes().replace(b'"decline"', b'"approve"'))
+    sentence = bank.fails(8, "decide", run_id, file, "--strategy", strategy, "--out", out)
+    assert sentence.startswith(f"{kept} has changed since its decisions were entered in the log")
+    assert not out.exists()
+    kept.unlink()
 
 
 # --- files that will not do; each is found before the partner is called

@@ -9,11 +9,20 @@ import typer
 from tongzhou.cli.command import command
 from tongzhou.cli.job_run import Bars
 from tongzhou.cli.terminal import Terminal
-from tongzhou.decide.engine import compile_strategy
+from tongzhou.decide.engine import DecisionEngine, compile_strategy
 from tongzhou.decide.strategy import OUTCOMES, Strategy
-from tongzhou.node.applicants import read_applicants
-from tongzhou.node.decisions import DecidedApplicant, decide_applicants, enter_decisions, json_lines
-from tongzhou.node.files import write_file
+from tongzhou.errors import StorageError
+from tongzhou.node.applicants import ApplicantFile, read_applicants
+from tongzhou.node.decisions import (
+    DecidedApplicant,
+    Made,
+    decide_applicants,
+    forget_decisions,
+    json_lines,
+    keep_decisions,
+    owed_decisions,
+)
+from tongzhou.node.files import check_writable, write_file
 from tongzhou.node.job_score import base_plan, card_columns, score_applicants
 
 __all__ = ["add_decide", "decide"]
@@ -45,6 +54,9 @@ def decide(
     Example: tongzhou decide 20260401-0123456789ab new.csv --strategy strategies/cards --out decided.jsonl
     """
     home = terminal.home
+    if out is not None:
+        # Before anything is asked of the partner: it would cost a run of the grant.
+        check_writable(out)
     plan = base_plan(home, run_id)
     engine = compile_strategy(Strategy.load(strategy))
     applicants = read_applicants(
@@ -54,19 +66,19 @@ def decide(
         kind=plan.match.kind,
         columns=card_columns(home, run_id),
     )
-    with Bars(terminal) as bars:
-        scored = score_applicants(home, run_id, applicants.applicants, watcher=bars)
-    decided = decide_applicants(engine, applicants, scored)
+    made = owed_decisions(home, engine, run_id, applicants.applicants.content_hash)
+    if made is None:
+        made = _make(terminal, engine, applicants, run_id)
+    decided = made.decided
     if out is not None:
-        write_file(out, json_lines(decided))
-    entry = enter_decisions(home, engine, decided, run_id=scored.run_id, base_run=run_id)
+        _hand_over(made, out)
     _show(terminal, decided, out)
     terminal.result(
         {
-            "run": scored.run_id,
+            "run": made.run_id,
             "base_run": run_id,
             "strategy": {"name": engine.strategy.name, "digest": engine.strategy.digest},
-            "entry": entry,
+            "entry": made.entry,
             "file": out,
             "outcomes": Counter(one.outcome for one in decided),
             "decisions": decided if out is None else None,
@@ -75,9 +87,30 @@ def decide(
     terminal.say(
         "{count} applicants decided in run {run}; entry {entry} of the log holds the digests",
         count=len(decided),
-        run=scored.run_id,
-        entry=entry,
+        run=made.run_id,
+        entry=made.entry,
     )
+    terminal.flush()
+    forget_decisions(made)
+
+
+def _make(terminal: Terminal, engine: DecisionEngine, applicants: ApplicantFile, run_id: str) -> Made:
+    """Score with the partner, decide, and make sure that nothing can lose the decisions any more."""
+    with Bars(terminal) as bars:
+        scored = score_applicants(terminal.home, run_id, applicants.applicants, watcher=bars)
+    decided = decide_applicants(engine, applicants, scored)
+    return keep_decisions(terminal.home, engine, decided, run_id=scored.run_id, base_run=run_id)
+
+
+def _hand_over(made: Made, out: Path) -> None:
+    try:
+        write_file(out, json_lines(made.decided))
+    except StorageError as error:
+        raise StorageError(
+            "{cause}; the decisions are kept in {kept}, and the same command goes on without another run",
+            cause=error,
+            kept=made.kept,
+        ) from error
 
 
 def _show(terminal: Terminal, decided: list[DecidedApplicant], out: Path | None) -> None:

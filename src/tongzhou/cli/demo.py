@@ -13,6 +13,7 @@ from tongzhou.cli.job_run import Bars
 from tongzhou.cli.language import SpokenCommand
 from tongzhou.cli.terminal import Manner, Terminal
 from tongzhou.errors import NotFoundError, StorageError
+from tongzhou.node.files import check_writable
 
 __all__ = ["add_demo", "demo"]
 
@@ -36,6 +37,9 @@ def demo(
     Example: tongzhou demo --json figures.json
     """
     _check_extras()
+    if figures_file is not None and figures_file.absolute().parent != folder.absolute():
+        # The demonstration makes its own folder; any other must be there before minutes are spent.
+        check_writable(figures_file)
     with Terminal(Manner.choose(folder, lang, json=False)) as terminal:
         figures = _tell(terminal, folder)
     if figures_file is not None:

@@ -7,6 +7,7 @@
     HOME/trust/       cards of partners     HOME/strategies/  decision strategies
     HOME/grants.db    grants and their use  HOME/log.db       the evidence log
     HOME/state.db     tables, runs, steps   HOME/witness.db   what we cosigned for partners
+    HOME/decisions/   decisions made and not yet handed over
     HOME/crash/       reports of our own mistakes
 """
 
@@ -171,6 +172,11 @@ class Home:
     def strategies(self) -> Path:
         """Folder of its decision strategies."""
         return self.folder / "strategies"
+
+    @property
+    def decisions(self) -> Path:
+        """Folder of decisions made and not yet handed over; made when it is first needed."""
+        return self.folder / "decisions"
 
     @property
     def log_path(self) -> Path:
