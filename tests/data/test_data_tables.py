@@ -234,6 +234,37 @@ def test_sentences_about_a_file_quote_none_of_its_values(csv_file):
     assert "secret-person" not in str(caught.value)
 
 
+RAGGED = "every row must have 2 fields like the header; rows with another number:"
+
+
+def test_all_ragged_rows_are_named_at_once(csv_file):
+    path = csv_file("a,b\n1,2\n3\n\n4,5,6\n7,8\n9\n")
+    with pytest.raises(DataError) as caught:
+        read_table(path)
+    assert str(caught.value) == f"{path}: {RAGGED} 3, namely (fields in brackets) 2 (1), 3 (3), 5 (1)"
+
+
+def test_of_many_ragged_rows_ten_are_named_and_all_counted(csv_file):
+    with pytest.raises(DataError, match=RAGGED) as caught:
+        read_table(csv_file("a,b\n" + "1\n2,3\n" * 12))
+    named = ", ".join(f"{row} (1)" for row in range(1, 20, 2))
+    assert str(caught.value).endswith(f" 12, namely (fields in brackets) {named}, …")
+
+
+def test_ragged_rows_far_apart_keep_their_numbers(csv_file):
+    rows = ["12345678,12345678"] * 200_000  # several of Arrow's blocks
+    rows[4] = rows[149_999] = rows[-1] = "1,2,3"
+    with pytest.raises(DataError, match=r" 3, namely .* 5 \(3\), 150000 \(3\), 200000 \(3\)$"):
+        read_table(csv_file("a,b\n" + "\n".join(rows)))
+
+
+def test_what_is_not_a_regular_file_is_refused_before_it_is_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("/dev/zero", tmp_path / "pipe"):
+        with pytest.raises(DataError, match=f"^{path} must be a regular file, got a device, a pipe or a"):
+            read_table(path)
+
+
 def test_a_missing_file_points_at_its_neighbour(csv_file):
     path = csv_file("a\n1\n", "clients.csv")
     with pytest.raises(NotFoundError, match=r"there is no file .*client\.csv; did you mean .*clients\.csv\?"):

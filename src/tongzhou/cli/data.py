@@ -49,8 +49,7 @@ def add(
     """
     home = terminal.home
     examined = examine(file, identifier=identifier, kind=kind, label=label, columns=comma_list(columns))
-    terminal.show_findings(examined.findings)
-    _judge(terminal, examined.findings)
+    _judge(terminal, examined.findings, file)
     record = keep_table(home, examined, name, replace=replace, now=utc_now())
     terminal.result({"table": record})
     terminal.say(
@@ -119,17 +118,18 @@ def check(
         raise DataError("{file} is a file: name its column of identifiers with --identifier", file=source)
     else:
         findings = recheck(terminal.home, source)
-    terminal.show_findings(findings)
-    _judge(terminal, findings)
+    _judge(terminal, findings, source)
     terminal.result({"findings": terminal.findings(findings)})
     terminal.say("no errors, {warnings} warnings", warnings=len(findings))
 
 
-def _judge(terminal: Terminal, findings: list[Finding]) -> None:
+def _judge(terminal: Terminal, findings: list[Finding], source: Path | str) -> None:
+    """Show findings, and end the command with the first that is an error; it names the file or table."""
+    terminal.show_findings(findings)
     try:
         refuse(findings)
     except DataError as error:
-        terminal.refuse(error, findings)
+        terminal.refuse(DataError("{file}: {cause}", file=source, cause=error), findings)
 
 
 def _profile_row(column: ColumnProfile) -> list[object]:

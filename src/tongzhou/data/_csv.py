@@ -20,6 +20,7 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _UTF8_LEADS = re.compile(rb"[\xc2-\xf4]")
 _UTF8_CHARACTERS_SURE = 4
 _SEPARATORS = ",;\t"
+_ROWS_NAMED_MAX = 10  # of rows that are wrong in the same way
 _EXACT_DIGITS = 15  # whole numbers of more digits are identifiers: float64 would blur them
 _IDENTIFIER = rf"^[+-]?(0\d|\d{{{_EXACT_DIGITS + 1},}}$)"
 _CANDIDATES = (pa.int64(), pa.float64(), pa.date32(), pa.timestamp("s"))
@@ -89,37 +90,67 @@ def _separator(text: bytes) -> str:
     return max(_SEPARATORS, key=lambda separator: bare.count(separator.encode()))
 
 
+class _Ragged:
+    """Rows that have not as many fields as the header: all are counted, the first ones kept."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.rows: list[csv.InvalidRow] = []
+
+    def note(self, row: csv.InvalidRow) -> Literal["skip", "error"]:
+        """Count a row and let Arrow read on: who mends a file wants to know all of them."""
+        self.count += 1
+        if len(self.rows) < _ROWS_NAMED_MAX:
+            self.rows.append(row)
+        return "skip"
+
+    def error(self, path: Path) -> DataError:
+        # Arrow counts the header line too.
+        found = [((row.number or 1) - 1, row.actual_columns) for row in self.rows]
+        expected = self.rows[0].expected_columns
+        if self.count == 1:
+            return DataError(
+                "{file}, row {row}: must have {expected} fields like the header, got {got}",
+                file=path,
+                row=found[0][0],
+                expected=expected,
+                got=found[0][1],
+            )
+        more = ", …" if self.count > len(found) else ""
+        return DataError(
+            "{file}: every row must have {expected} fields like the header; rows with another number: "
+            "{count}, namely (fields in brackets) {rows}",
+            file=path,
+            expected=expected,
+            count=self.count,
+            rows=", ".join(f"{row} ({fields})" for row, fields in found) + more,
+        )
+
+
 def _parse(text: bytes, path: Path) -> pa.Table:
-    wrong: list[csv.InvalidRow] = []
-
-    def note(row: csv.InvalidRow) -> Literal["skip", "error"]:
-        wrong.append(row)
-        return "error"
-
-    parse = csv.ParseOptions(delimiter=_separator(text), newlines_in_values=True, invalid_row_handler=note)
+    ragged, separator = _Ragged(), _separator(text)
+    parse = csv.ParseOptions(delimiter=separator, newlines_in_values=True, invalid_row_handler=ragged.note)
+    # The header is looked at with the first block of rows, which are all read again.
+    peek = csv.ParseOptions(
+        delimiter=separator, newlines_in_values=True, invalid_row_handler=lambda _row: "skip"
+    )
     # One thread, because only then does Arrow know the number of a bad row.
     reading = csv.ReadOptions(use_threads=False)
     try:
-        names = csv.open_csv(io.BytesIO(text), reading, parse).schema.names
+        names = csv.open_csv(io.BytesIO(text), reading, peek).schema.names
         convert = csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()),
             null_values=list(MISSING_WORDS),
             strings_can_be_null=True,
             quoted_strings_can_be_null=True,
         )
-        return csv.read_csv(io.BytesIO(text), reading, parse, convert)
+        table = csv.read_csv(io.BytesIO(text), reading, parse, convert)
     except pa.ArrowInvalid as error:
-        if not wrong:
-            # Arrow's own words may quote the file, so they stay in the cause.
-            raise DataError("{file} must be a CSV table, got something that is not one", file=path) from error
-        row = wrong[0]
-        raise DataError(
-            "{file}, row {row}: must have {expected} fields like the header, got {got}",
-            file=path,
-            row=(row.number or 1) - 1,
-            expected=row.expected_columns,
-            got=row.actual_columns,
-        ) from error
+        # Arrow's own words may quote the file, so they stay in the cause.
+        raise DataError("{file} must be a CSV table, got something that is not one", file=path) from error
+    if ragged.count:
+        raise ragged.error(path)
+    return table
 
 
 def _typed(column: Column) -> Column:

@@ -8,6 +8,7 @@ zeros, and a column that mixes numbers and words arrives as text for `profile.ch
 import contextlib
 import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -47,6 +48,10 @@ def read_table(path: Path | str) -> pa.Table:
     """
     path = Path(path)
     try:
+        # Before it is opened: a device or a pipe may never end, or never begin.
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise DataError("{file} must be a regular file, got a device, a pipe or a socket", file=path)
         with path.open("rb") as file:
             magic = file.read(4)
             size = os.fstat(file.fileno()).st_size

@@ -72,9 +72,12 @@ def read_applicants(
     _check_columns(path, table, strategy, (identifier, *columns))
     if table.num_rows == 0:
         raise DataError("{file} holds no applicants", file=path)
-    given = text_column(table, identifier)
-    refuse(check_identifiers(given, kind, identifier))
-    card = {name: numeric_column(table, name) for name in columns}
+    try:
+        given = text_column(table, identifier)
+        refuse(check_identifiers(given, kind, identifier))
+        card = {name: numeric_column(table, name) for name in columns}
+    except DataError as error:
+        raise DataError("{file}: {cause}", file=path, cause=error) from error
     rows = pa.table({identifier: pa.array(normalise(given, kind), pa.string()), **card})
     digest = hashlib.sha256(read_file(path, _FILE_BYTES_MAX)).hexdigest()
     file = ApplicantFile([str(one) for one in given], Applicants(rows, digest), _inputs(table, strategy))

@@ -17,7 +17,7 @@ from tongzhou.data.findings import Finding, refuse
 from tongzhou.data.identifiers import check_identifiers, normalise
 from tongzhou.data.profile import TableProfile, check, profile
 from tongzhou.data.tables import read_table, write_parquet
-from tongzhou.errors import ConflictError, PlanError, StorageError
+from tongzhou.errors import ConflictError, DataError, PlanError, StorageError
 from tongzhou.node.home import Home
 from tongzhou.node.plan import is_table_name
 from tongzhou.node.store import TableRecord
@@ -68,7 +68,11 @@ def examine(
         DataError: the file is no table, or a named column does not exist.
         NotFoundError: there is no such file.
     """
-    return _examined(read_table(path), identifier, kind, label, columns)
+    table = read_table(path)
+    try:
+        return _examined(table, identifier, kind, label, columns)
+    except DataError as error:
+        raise DataError("{file}: {cause}", file=path, cause=error) from error
 
 
 def keep_table(
