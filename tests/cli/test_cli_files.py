@@ -3,6 +3,9 @@
 import cli_run
 import pytest
 
+from tongzhou.cli.job_run import Bars
+from tongzhou.cli.terminal import Manner, Terminal
+
 CHECK = ("--identifier", "id", "--label", "bad")
 ADD = ("--name", "c", *CHECK)
 
@@ -49,3 +52,27 @@ def test_a_file_is_named_in_chinese_too(bank, tmp_path) -> None:
 
 def test_a_device_is_no_table(judge) -> None:
     assert judge("/dev/zero") == "/dev/zero must be a regular file, got a device, a pipe or a socket"
+
+
+# names, cards and refusals
+
+
+def test_an_empty_name_is_no_name(nobody) -> None:
+    sentence = nobody.fails(3, "party", "new", "bank", "--name", "")
+    assert sentence.endswith("printable characters and no outer spaces, got 0 characters")
+    assert not nobody.home.exists()
+    assert nobody.ok("party", "new", "bank")["name"] == "bank"
+
+
+def test_nobody_trusts_itself(bank, tmp_path) -> None:
+    card = tmp_path / "own.card.json"
+    bank.ok("party", "card", "--out", card)
+    sentence = bank.fails(3, "party", "trust", card, "--yes", "--replace")
+    assert sentence.startswith(f"{card} is a card of bank, which is this institution itself; ")
+    assert bank.ok("party", "show")["trusted"] == []
+
+
+def test_bars_without_a_step_print_nothing(bank, capsys) -> None:
+    with Terminal(Manner(bank.home)) as terminal, Bars(terminal):
+        pass
+    assert capsys.readouterr().out == ""

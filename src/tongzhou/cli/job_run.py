@@ -93,14 +93,16 @@ class Bars:
         )
 
     def __enter__(self) -> "Bars":
-        self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bars.stop()
+        if self._bars.live.is_started:
+            self._bars.stop()
 
     def step_begins(self, step: str, position: int, of: int) -> None:
         """A bar for the step."""
+        # Not before: bars without a step would leave an empty line above a refusal.
+        self._bars.start()
         words = self._terminal.word(f"step {step}")
         self._task = self._bars.add_task(f"{position + 1}/{of} {words}", total=None)
 

@@ -34,7 +34,7 @@ def new(
 
     Example: tongzhou party new bank --name "Example Bank" --endpoint bank.example:7443 --home ./bank
     """
-    with Home.create(terminal.folder, party_id, name or party_id, endpoint) as home:
+    with Home.create(terminal.folder, party_id, party_id if name is None else name, endpoint) as home:
         own = read_card(issue_card(home.identity, home.settings.endpoint, utc_now()))
         terminal.result(
             {
@@ -108,6 +108,12 @@ def trust(
     home = terminal.home
     content = read_file(file, MAX_CARD_BYTES)
     offered = read_card(content)
+    if offered.party_id == home.party_id:
+        raise DataError(
+            "{file} is a card of {party}, which is this institution itself; trust the cards of its partners",
+            file=file,
+            party=home.party_id,
+        )
     if expected is None and not yes:
         _ask(terminal, fingerprint(offered), offered.party_id)
     added = home.trust.add(content, expected, replace=replace)

@@ -179,9 +179,19 @@ def _check_parties(terms: GrantTerms, provider: str) -> None:
 
 
 def _check_text(field: str, text: object) -> None:
-    if not isinstance(text, str) or not 1 <= len(text.strip()) <= _MOST_CHARACTERS or not text.isprintable():
+    if not isinstance(text, str) or not 1 <= len(text.strip()) <= _MOST_CHARACTERS:
         raise DataError(
-            "{field} of a grant must be 1 to {most} printable characters", field=field, most=_MOST_CHARACTERS
+            "{field} of a grant must be 1 to {most} printable characters, got {got}",
+            field=field,
+            most=_MOST_CHARACTERS,
+            got=len(text.strip()) if isinstance(text, str) else type(text).__name__,
+        )
+    if not text.isprintable():
+        raise DataError(
+            "{field} of a grant must be 1 to {most} printable characters, got {count} that cannot be printed",
+            field=field,
+            most=_MOST_CHARACTERS,
+            count=sum(not character.isprintable() for character in text),
         )
 
 
