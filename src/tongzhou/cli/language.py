@@ -5,8 +5,6 @@ of commands is translated through the catalogue of the terminal, so that no comm
 parser's sentences exist in English only; they are recognised by their words and said anew.
 """
 
-import functools
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,29 +12,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from tongzhou.cli.help_page import EXAMPLE, render_help
-from tongzhou.i18n import LANGUAGES, translator
+from tongzhou.i18n import LANGUAGES, resay, translator
 
 __all__ = ["SpokenCommand", "SpokenGroup", "command_tree", "usage_sentence"]
-
-# The more particular sentence stands before the more general one.
-_SENTENCES = (
-    "No such command {name}. Did you mean {near}?",
-    "No such command {name}",
-    "No such option: {name} (Possible options: {near})",
-    "No such option: {name}",
-    "Missing argument {name}",
-    "Missing option {name}. Choose from: {choices}",
-    "Missing option {name}",
-    "Invalid value for {name}: {cause}",
-    "Option {name} requires an argument",
-    "Option {name} does not take a value",
-    "Got unexpected extra argument(s) ({words})",
-    "Input should be a valid integer, unable to parse string as an integer",
-    "Input should be a valid number, unable to parse string as a number",
-    "Input should be greater than or equal to {bound}",
-    "Input should be less than or equal to {bound}",
-    "{got} is not one of {choices}",
-)
 
 
 class _Spoken:
@@ -102,15 +80,6 @@ def _help(text: str, word: Callable[[str], str]) -> str:
     return "\n\n".join(paragraphs)
 
 
-@functools.cache
-def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Each sentence, and the expression that finds its fields."""
-    return tuple(
-        (template, re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(template))))
-        for template in _SENTENCES
-    )
-
-
 def usage_sentence(sentence: str, lang: str) -> str:
     """Say in a language what is wrong with a command line.
 
@@ -122,11 +91,4 @@ def usage_sentence(sentence: str, lang: str) -> str:
         One line without a full stop; in English when the sentence is not known.
     """
     line = " ".join(sentence.split()).rstrip(".").replace("Value error, ", "")
-    for template, pattern in _patterns():
-        found = pattern.fullmatch(line)
-        if found is not None:
-            values = found.groupdict()
-            if "cause" in values:
-                values["cause"] = usage_sentence(values["cause"], lang)
-            return translator(lang, "cli")(template).format(**values)
-    return line
+    return resay(line, lang)

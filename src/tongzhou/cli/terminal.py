@@ -17,7 +17,7 @@ from rich.table import Table
 
 from tongzhou.data.findings import Finding
 from tongzhou.errors import PlanError, TongzhouError
-from tongzhou.i18n import LANGUAGES, Sayable, detect_language, say, translator
+from tongzhou.i18n import LANGUAGES, Sayable, detect_language, resay, say, translator
 from tongzhou.node.home import Home
 
 __all__ = ["Manner", "Sentence", "Terminal", "default_home", "error_kind"]
@@ -122,6 +122,14 @@ class Terminal:
     def word(self, text: str) -> str:
         """A word or template of the terminal in the reader's language."""
         return translator(self.manner.lang, "cli")(text)
+
+    def resay(self, sentence: str) -> str:
+        """A finished English sentence, stored or sent by somebody else, in the reader's language."""
+        return resay(sentence, self.manner.lang)
+
+    def step(self, name: str) -> str:
+        """Name of a step of a job for people; in English it is the name itself."""
+        return self.word(f"step {name}").removeprefix("step ")
 
     def result(self, data: object) -> None:
         """Print the command's result as one JSON document, if machines read."""
