@@ -338,6 +338,9 @@ def test_runs_are_shown(bank) -> None:
     assert [step["step"] for step in shown["steps"]] == ["match"]
     assert "secret" not in bank("job", "show", "run-1").out
     assert "2,000" in bank("job", "show", "run-1").out
+    assert "cardnet 在 match 期间断开" in bank("job", "show", "run-1", "--lang", "zh").out
+    machines = bank("job", "show", "run-1", "--lang", "zh", "--json").json
+    assert machines["reason"] == "cardnet left during match"
     assert [run["run_id"] for run in bank.ok("job", "show")["runs"]] == ["run-1"]
     assert "there is no run run-2; did you mean run-1?" in bank.fails(10, "job", "show", "run-2")
 

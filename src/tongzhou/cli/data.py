@@ -53,7 +53,7 @@ def add(
     record = keep_table(home, examined, name, replace=replace, now=utc_now())
     terminal.result({"table": record})
     terminal.say(
-        "table {table} is kept: {rows} rows, {columns} columns",
+        "table {table} is kept; rows: {rows}, columns: {columns}",
         table=name,
         rows=record.rows,
         columns=len(record.columns),
@@ -83,7 +83,7 @@ def show(
     record, profile = show_table(terminal.home, name)
     terminal.result({"table": record, "profile": profile})
     terminal.say(
-        "table {table}: {rows} rows, added {added}", table=name, rows=record.rows, added=record.added
+        "table {table}, added {added}; rows: {rows}", table=name, rows=record.rows, added=record.added
     )
     terminal.table(
         ["column", "type", "missing", "distinct", "minimum", "median", "mean", "maximum", "most frequent"],
@@ -120,7 +120,7 @@ def check(
         findings = recheck(terminal.home, source)
     _judge(terminal, findings, source)
     terminal.result({"findings": terminal.findings(findings)})
-    terminal.say("no errors, {warnings} warnings", warnings=len(findings))
+    terminal.say("no errors; warnings: {warnings}", warnings=len(findings))
 
 
 def _judge(terminal: Terminal, findings: list[Finding], source: Path | str) -> None:

@@ -69,7 +69,7 @@ def _tell(terminal: Terminal, folder: Path) -> dict[str, Any]:
         _show_cast(terminal, cast)
         terminal.heading("Without a grant the card network refuses")
         refusal = story.try_without_grant()
-        terminal.text(f"  {refusal}")
+        terminal.text(f"  {terminal.resay(refusal)}")
         grant = story.grant()
         terminal.heading("The card network grants: purpose, columns, receiver, until when, how often")
         _show_grant(terminal, grant)
@@ -78,7 +78,10 @@ def _tell(terminal: Terminal, folder: Path) -> dict[str, Any]:
             run_id, summaries, _ = story.run(bars)
         terminal.table(
             ["step", "seconds", "CPU seconds", "bytes", "rounds"],
-            [[s["name"], s["wall_s"], s["cpu_s"], s["bytes"], s["rounds"]] for s in bars.figures],
+            [
+                [terminal.step(str(s["name"])), s["wall_s"], s["cpu_s"], s["bytes"], s["rounds"]]
+                for s in bars.figures
+            ],
         )
         terminal.heading("What the partner adds: bank alone, joint under protection, joint in the clear")
         with terminal.waiting("comparing"):
@@ -154,7 +157,7 @@ def _show_cast(terminal: Terminal, cast: Any) -> None:
 
 def _show_grant(terminal: Terminal, grant: Any) -> None:
     terminal.say(
-        "grant {grant}: {columns} columns for {purpose}, to {askers}, until {until}, {runs} runs",
+        "grant {grant}: for {purpose}, to {askers}, until {until}; columns: {columns}, runs: {runs}",
         grant=grant.grant_id,
         columns=len(grant.columns),
         purpose=grant.purpose,
@@ -200,7 +203,7 @@ def _interval(value: Any) -> str:
 def _show_decisions(terminal: Terminal, decided: Any) -> None:
     outcomes = decided.outcomes()
     terminal.say(
-        "{applicants} applicants: {approved} approved, {reviewed} to review, {declined} declined; "
+        "applicants: {applicants}; {approved} approved, {reviewed} to review, {declined} declined; "
         "{p50:.0f} µs a decision (99 %: {p99:.0f} µs)",
         applicants=len(decided.decisions),
         approved=outcomes["approve"],
@@ -222,11 +225,11 @@ def _show_decisions(terminal: Terminal, decided: Any) -> None:
 def _show_proof(terminal: Terminal, verified: Any) -> None:
     for party, report in verified.reports.items():
         terminal.say(
-            "{party}: {entries} entries, {checkpoints} checkpoints, {cosignatures} cosignatures verify",
+            "{party} verifies; entries: {entries}, checkpoints: {checkpoints}, cosignatures: {cosignatures}",
             party=party,
             entries=report.entries,
             checkpoints=report.checkpoints,
             cosignatures=sum(report.cosignatures.values()),
         )
     terminal.say("one byte flipped in a copy; the checker says:")
-    terminal.text(f"  {verified.sentence}")
+    terminal.text(f"  {terminal.resay(verified.sentence)}")

@@ -8,7 +8,7 @@ import typer
 
 from tongzhou.cli.command import comma_list, command, noun
 from tongzhou.cli.terminal import Terminal
-from tongzhou.errors import NotFoundError
+from tongzhou.errors import DataError, NotFoundError
 from tongzhou.node.files import write_file
 from tongzhou.node.home import Home
 from tongzhou.parties.grants import Grant, GrantStatus, GrantTerms, read_terms
@@ -85,6 +85,8 @@ def new(
     home, now = terminal.home, utc_now()
     chosen = comma_list(columns)
     _check_table(home, table, chosen)
+    for party in (*comma_list(asker), *comma_list(helper)):
+        home.trust.get(party)
     terms = read_terms(
         {
             "askers": comma_list(asker),
@@ -184,7 +186,7 @@ def revoke(terminal: Terminal, grant_id: _Id, out: _Out = None) -> None:
 def _present(terminal: Terminal, grant: Grant, out: Path | None) -> None:
     terminal.result({"grant": grant, "file": out})
     terminal.say(
-        "grant {grant}: {askers} may use {columns} columns of {table} until {until}, {runs} runs",
+        "grant {grant}: {askers} may use {table} until {until}; columns: {columns}, runs: {runs}",
         grant=grant.grant_id,
         askers=", ".join(grant.askers),
         columns=len(grant.columns),
@@ -197,6 +199,12 @@ def _present(terminal: Terminal, grant: Grant, out: Path | None) -> None:
 def _check_table(home: Home, table: str, columns: list[str]) -> None:
     record = home.store.table(table)
     for column in columns:
+        if column == record.identifier:
+            raise DataError(
+                "column {column} identifies the clients of table {table}; it is matched, never granted",
+                column=column,
+                table=table,
+            )
         if column in record.columns:
             continue
         near = near_name(column, record.columns)

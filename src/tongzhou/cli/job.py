@@ -95,9 +95,10 @@ def show(
         "run {run} of plan {plan} is {state}", run=run_id, plan=run.plan.name, state=terminal.word(run.state)
     )
     if run.reason is not None:
-        terminal.say("reason: {reason}", reason=run.reason)
+        terminal.say("reason: {reason}", reason=terminal.resay(run.reason))
     terminal.table(
-        ["step", "seconds", "CPU seconds", "bytes", "rounds", "ended"], [_step_row(step) for step in steps]
+        ["step", "seconds", "CPU seconds", "bytes", "rounds", "ended"],
+        [_step_row(terminal, step) for step in steps],
     )
 
 
@@ -106,8 +107,8 @@ def _plain(run: RunRecord) -> dict[str, object]:
     return {**msgspec.to_builtins({**values, "plan": run.plan.name}), "plan_digest": plan_digest(run.plan)}
 
 
-def _step_row(step: StepRecord) -> list[object]:
+def _step_row(terminal: Terminal, step: StepRecord) -> list[object]:
     """A party's own cost of a step."""
     cost = step.summary.get("cost", {})
     seconds = [cost[key] / 1e6 if key in cost else None for key in ("wall_us", "cpu_us")]
-    return [step.step, *seconds, cost.get("bytes_sent"), cost.get("rounds"), step.finished]
+    return [terminal.step(step.step), *seconds, cost.get("bytes_sent"), cost.get("rounds"), step.finished]

@@ -63,7 +63,10 @@ def _play(terminal: Terminal, plan: Plan, run_id: str | None) -> None:
     terminal.result({"run": run_id, "state": "done", "mode": plan.mode, "steps": bars.figures})
     terminal.table(
         ["step", "seconds", "CPU seconds", "bytes", "rounds"],
-        [[s["name"], s["wall_s"], s["cpu_s"], s["bytes"], s["rounds"]] for s in bars.figures],
+        [
+            [terminal.step(str(s["name"])), s["wall_s"], s["cpu_s"], s["bytes"], s["rounds"]]
+            for s in bars.figures
+        ],
     )
     if plan.mode == "local":
         terminal.say("mode local: one process held both tables, nothing was protected, no grant was asked")
@@ -103,8 +106,7 @@ class Bars:
         """A bar for the step."""
         # Not before: bars without a step would leave an empty line above a refusal.
         self._bars.start()
-        words = self._terminal.word(f"step {step}")
-        self._task = self._bars.add_task(f"{position + 1}/{of} {words}", total=None)
+        self._task = self._bars.add_task(f"{position + 1}/{of} {self._terminal.step(step)}", total=None)
 
     def progress(self, step: str, done: int, total: int) -> None:
         """Move the bar."""

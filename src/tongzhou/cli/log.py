@@ -62,7 +62,7 @@ def show(
             ],
         }
     )
-    terminal.say("log {origin}: {size} entries", origin=log.origin, size=log.size)
+    terminal.say("log {origin}; entries: {size}", origin=log.origin, size=log.size)
     terminal.table(
         ["entry", "time", "kind", "key"], [[one.index, _time(one.time), one.kind, one.key] for one in entries]
     )
@@ -158,8 +158,8 @@ def verify(
         {"ok": True, "report": {**dataclasses.asdict(report), "cosignatures": dict(report.cosignatures)}}
     )
     terminal.say(
-        "{file} verifies: {entries} entries, {signed} of them signed, {checkpoints} checkpoints, "
-        "{cosignatures} cosignatures",
+        "{file} verifies; entries: {entries}, of them signed: {signed}, checkpoints: {checkpoints}, "
+        "cosignatures: {cosignatures}",
         file=path,
         entries=report.entries,
         signed=report.signed_size,
