@@ -125,6 +125,9 @@ def test_tampered_copy_names_the_entry_and_the_original_is_untouched(shown: Show
     assert page.verification.tamper is not None
     assert page.verification.tamper.found
     assert f"entry {page.verification.tamper.entry} " in shown.printed
+    assert page.verification.tamper.sentence.zh.startswith(f"第 {page.verification.tamper.entry} 条记录")
+    assert page.grant.refusal is not None
+    assert page.grant.refusal.zh.endswith("cardnet 没有给 bank 的授权；请其签发")
     with open_home(shown, "bank") as home:
         key = log_vkey("bank", home.identity.public_key_bytes)
     with pytest.raises(EvidenceError, match=f"entry {page.verification.tamper.entry} "):

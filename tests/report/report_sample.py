@@ -412,7 +412,10 @@ def _proof() -> tuple[f.ReceiptFigure, f.Verification]:
             offset=20_511,
             entry=9,
             found=True,
-            sentence="entry 9 (receipt): the stored leaf differs from the payload",
+            sentence=Words(
+                "entry 9 (receipt): the stored leaf differs from the payload",
+                "第 9 条记录（receipt）：存储的叶子与内容不符",
+            ),
         ),
         commands=[
             f.TryNext(

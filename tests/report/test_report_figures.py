@@ -21,7 +21,7 @@ def test_json_is_plain_and_stable(figures):
 def test_other_version_is_refused(figures):
     raw = json.loads(to_json(figures))
     raw["version"] = FIGURES_VERSION + 1
-    with pytest.raises(DataError, match=r"figures have version 2; this program draws version 1"):
+    with pytest.raises(DataError, match=r"figures have version 3; this program draws version 2"):
         from_json(json.dumps(raw).encode())
 
 

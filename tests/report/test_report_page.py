@@ -251,6 +251,12 @@ def test_what_was_not_stated_is_not_called_nothing(small):
     assert "nothing" not in html.split('id="leakage"')[1].split("</section>")[0]
 
 
+def test_the_checkers_sentence_is_in_both_languages(small):
+    html = render(small)
+    assert "entry 9 (receipt): the stored leaf differs from the payload" in html
+    assert "第 9 条记录（receipt）：存储的叶子与内容不符" in html
+
+
 def test_tampering_that_was_not_found_is_said(small):
     tamper = replace(small.verification.tamper, found=False)
     html = render(replace(small, verification=replace(small.verification, tamper=tamper)))

@@ -11,6 +11,7 @@ from tongzhou.demo.institutions import CAST, TABLES, Institutions
 from tongzhou.demo.results import Results
 from tongzhou.demo.verification import Verified
 from tongzhou.evidence.note import parse_note
+from tongzhou.i18n import resay
 from tongzhou.node.home import Home
 from tongzhou.node.job_journal import StepSummary
 from tongzhou.node.statements import statement_of
@@ -122,7 +123,7 @@ def grant_figure(cast: Institutions, grant: Grant, refusal: str) -> f.GrantFigur
         valid_until=grant.valid_until,
         runs=grant.runs,
         runs_used=cast.home("cardnet").grants.runs_used(grant.grant_id),
-        refusal=Words(refusal, "江河卡网络尚未向银行授予任何授权，任务被拒绝。"),
+        refusal=Words(refusal, resay(refusal, "zh")),
     )
 
 
@@ -294,7 +295,7 @@ def verification_figure(cast: Institutions, verified: Verified, grant_id: str) -
         offset=tampered.offset,
         entry=tampered.index,
         found=verified.found,
-        sentence=verified.sentence,
+        sentence=Words(verified.sentence, resay(verified.sentence, "zh")),
     )
     return f.Verification(logs=logs, tamper=tamper, commands=try_next(cast, tampered.index, grant_id))
 
@@ -316,7 +317,7 @@ def _log_figure(home: Home, witness: str, verified: Verified) -> f.LogFigure:
         checkpoints_verified=report.checkpoints,
         verified=True,
         sentence=Words(
-            f"{report.entries} entries and {report.checkpoints} checkpoints verify",
+            f"all verify; entries: {report.entries}, checkpoints: {report.checkpoints}",
             f"{report.entries} 条记录与 {report.checkpoints} 个检查点全部通过验证",
         ),
     )

@@ -38,7 +38,7 @@ def _party(party: PartyFigure, cast: Cast) -> Markup:
     ]
     brought: Child = both("nothing: it deals correlated randomness only")
     if party.rows is not None:
-        brought = both("{rows} rows, {columns} columns", rows=count(party.rows), columns=len(columns))
+        brought = both("rows: {rows}, columns: {columns}", rows=count(party.rows), columns=len(columns))
     return tag(
         "article",
         tag("h3", party.name),

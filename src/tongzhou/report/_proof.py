@@ -176,7 +176,7 @@ def _tamper(tamper: Tamper | None, cast: Cast) -> Markup | None:
         verdict = both("Not found: do not rely on this version.")
     return note(
         tag("p", done),
-        tag("blockquote", code(tamper.sentence)),
+        tag("blockquote", tag("code", tamper.sentence)),
         tag("p", strong(verdict)),
         cls="good" if tamper.found else "bad",
     )

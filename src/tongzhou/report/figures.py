@@ -53,7 +53,7 @@ __all__ = [
     "to_json",
 ]
 
-FIGURES_VERSION = 1
+FIGURES_VERSION = 2
 """Raised when a field changes its meaning; a page refuses figures of another version."""
 
 
@@ -415,7 +415,7 @@ class Tamper(_Plain, frozen=True, kw_only=True):
     offset: int  # of the byte in the copy
     entry: int  # index of the entry that was hit
     found: bool
-    sentence: str  # as the checker said it
+    sentence: Words  # as the checker said it
 
 
 class TryNext(_Plain, frozen=True, kw_only=True):
