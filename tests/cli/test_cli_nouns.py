@@ -215,7 +215,8 @@ def grant_words(*more) -> list:
     ]
 
 
-def test_a_grant_lives_and_is_revoked(cardnet, tmp_path) -> None:
+def test_a_grant_lives_and_is_revoked(partners, tmp_path) -> None:
+    cardnet = partners["cardnet"]
     cardnet.ok("data", "add", behaviour(tmp_path / "b.csv"), "--name", "behaviour", "--identifier", "id")
     made = cardnet.ok(*grant_words("--runs", "3", "--out", tmp_path / "grant.jws"))["grant"]
     assert (made["provider"], made["askers"], made["columns"], made["runs"]) == (
@@ -232,6 +233,8 @@ def test_a_grant_lives_and_is_revoked(cardnet, tmp_path) -> None:
     cardnet.ok("grant", "revoke", made["grant_id"], "--out", tmp_path / "revocation.jws")
     assert cardnet.ok("grant", "show", made["grant_id"])["state"] == "revoked"
     assert [entry["kind"] for entry in cardnet.ok("log", "show")["entries"]] == [
+        "party-trusted",
+        "party-trusted",
         "table-added",
         "grant-made",
         "grant-revoked",
@@ -239,13 +242,20 @@ def test_a_grant_lives_and_is_revoked(cardnet, tmp_path) -> None:
     assert "已撤销" in cardnet("grant", "list", "--lang", "zh").out
 
 
-def test_a_grant_of_what_is_not_there_is_refused(cardnet, tmp_path) -> None:
+def test_a_grant_of_what_is_not_there_is_refused(partners, tmp_path) -> None:
+    cardnet = partners["cardnet"]
     assert "there is no table behaviour" in cardnet.fails(10, *grant_words())
     cardnet.ok("data", "add", behaviour(tmp_path / "b.csv"), "--name", "behaviour", "--identifier", "id")
     assert "table behaviour has no column lat; did you mean late?" in cardnet.fails(
         10, *grant_words("--columns", "lat")
     )
     assert "table behaviour has no column zzz" in cardnet.fails(10, *grant_words("--columns", "zzz"))
+    assert "column id identifies the clients of table behaviour" in cardnet.fails(
+        3, *grant_words("--columns", "id")
+    )
+    assert "no party bnak is trusted here; did you mean bank?" in cardnet.fails(
+        10, *grant_words("--asker", "bnak")
+    )
     assert "valid_until must be later" in cardnet.fails(3, *grant_words("--until", "2001-01-01"))
     assert "provider" in cardnet.fails(2, *grant_words("--bin-counts", "all"))
     assert cardnet.ok("grant", "list")["grants"] == []

@@ -59,16 +59,23 @@ def test_people_get_a_table_and_what_to_do_next(bank, plan_file) -> None:
 def test_the_same_in_chinese(bank, plan_file) -> None:
     result = bank("job", "run", plan_file(), "--lang", "zh")
     assert result.code == 0, result.err
-    assert "样本对齐" in result.out or "运行" in result.out
+    rows = [line.split()[0] for line in result.out.splitlines() if line.strip()]
+    assert rows.count("样本对齐") == rows.count("联合训练") == 1
+    assert not set(rows) & set(STEPS)
+    run_id = bank.ok("job", "show")["runs"][-1]["run_id"]
+    assert "联合训练" in bank("job", "show", run_id, "--lang", "zh").out
 
 
 def test_a_refusal_names_the_partner_and_its_reason(bank, plan_file) -> None:
-    sentence = bank.fails(6, "job", "run", plan_file(granted=False))
-    assert sentence.startswith("cardnet stopped: ")
+    sentence = bank.fails(5, "job", "run", plan_file(granted=False))
+    assert sentence.startswith("cardnet refuses: ")
     assert "grant" in sentence
+    chinese = bank("job", "run", plan_file(granted=False), "--lang", "zh").err
+    assert chinese.startswith("cardnet 拒绝：授权 ")
+    assert "的用途是" in chinese
     document = bank("job", "run", plan_file(granted=False), "--json")
-    assert document.code == 6
-    assert json.loads(document.out)["error"]["kind"] == "peer"
+    assert document.code == 5
+    assert json.loads(document.out)["error"]["kind"] == "grant"
 
 
 def test_what_is_wrong_here_is_found_before_a_partner_is_called(bank, played, plan_file) -> None:

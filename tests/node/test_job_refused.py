@@ -7,7 +7,7 @@ from datetime import timedelta
 import job_town
 import pytest
 
-from tongzhou.errors import ConflictError, NotFoundError, PeerError, PlanError
+from tongzhou.errors import ConflictError, GrantError, NotFoundError, PeerError, PlanError
 from tongzhou.node.daemon import Daemon
 from tongzhou.node.home import Home
 from tongzhou.node.job_run import cancel_run, resume_plan, run_job
@@ -24,7 +24,7 @@ def _days(days: int) -> str:
 def test_no_grant(town) -> None:
     plan = town.plan(town.purpose())
     sentence = town.fails(plan)
-    assert sentence.startswith("cardnet stopped: ")
+    assert sentence.startswith("cardnet refuses: ")
     assert "is for purpose" in sentence or "has no grant for bank" in sentence
 
 
@@ -34,7 +34,7 @@ def test_a_refusal_stands_in_the_providers_log_and_in_the_askers(town) -> None:
     refusal = town.cardnet.log.payload(town.cardnet.log.find("job-refused", f"{run_id}/1"))
     assert refusal["peer"] == "bank"
     ended = town.bank.log.payload(town.bank.log.find("job-ended", f"{run_id}/1"))
-    assert ended == {"state": "failed", "reason": f"cardnet stopped: {refusal['reason']}"}
+    assert ended == {"state": "failed", "reason": f"cardnet refuses: {refusal['reason']}"}
     assert town.bank.store.run(run_id).state == "failed"
     with pytest.raises(NotFoundError):
         town.cardnet.store.run(run_id)
@@ -58,21 +58,21 @@ def test_a_grant_that_does_not_allow_it(town, changes, words) -> None:
     plan, grant = town.granted(**changes)
     sentence = town.fails(plan)
     assert words in sentence
-    assert sentence.startswith("cardnet stopped: ")
+    assert sentence.startswith("cardnet refuses: ")
     assert town.cardnet.grants.runs_used(grant.grant_id) == 0
 
 
 def test_a_grant_for_somebody_else_is_not_talked_about(town) -> None:
     plan, grant = town.granted(askers=["other"])
     sentence = town.fails(plan)
-    assert sentence.startswith("cardnet stopped: ")
+    assert sentence.startswith("cardnet refuses: ")
     assert grant.grant_id not in sentence
 
 
 def test_a_grant_revoked_before(town) -> None:
     plan, grant = town.granted()
     town.cardnet.grants.revoke(grant.grant_id, utc_now())
-    assert f"cardnet stopped: grant {grant.grant_id} was revoked at" in town.fails(plan)
+    assert f"cardnet refuses: grant {grant.grant_id} was revoked at" in town.fails(plan)
 
 
 def test_a_grant_used_up(town) -> None:
@@ -98,7 +98,7 @@ def test_a_grant_revoked_in_the_middle_stops_the_run_within_a_second_and_forbids
     assert when["stopped after"] < 2.0
     run_id = town.last_run()
     assert [step.step for step in town.bank.store.steps(run_id)] == ["match", "bin", "select"]
-    with pytest.raises(Exception, match=f"cardnet stopped: grant {grant.grant_id} was revoked at"):
+    with pytest.raises(Exception, match=f"cardnet refuses: grant {grant.grant_id} was revoked at"):
         town.resume(run_id)
     reasons = [record.reason for record in (town.bank.store.run(run_id), town.cardnet.store.run(run_id))]
     assert all("was revoked at" in reason for reason in reasons)
@@ -306,3 +306,26 @@ def test_the_same_run_is_not_played_twice_at_once(town) -> None:
     run_id = run_job(town.bank, plan, watcher=job_town.Steps("select", again))
     assert sentences == [f"run {run_id} is being played at bank already; wait until that ends"]
     assert not list((town.bank.folder / "locks").glob(f"{run_id}*"))
+
+
+def test_of_several_grants_that_lack_as_much_the_newest_is_spoken_of(town) -> None:
+    plan = town.plan("two grants")
+    town.grant(plan.purpose, openings=Openings())
+    fitting = town.grant(plan.purpose)
+    town.cardnet.grants.revoke(fitting.grant_id, utc_now())
+    assert town.fails(plan).startswith(f"cardnet refuses: grant {fitting.grant_id} was revoked at")
+
+
+def test_who_has_no_grant_learns_nothing_of_tables_and_leaves_a_trace(town) -> None:
+    plan = town.plan("probing", {'table = "behaviour"': 'table = "behavior"'})
+    sentence = town.fails(plan)
+    assert "did you mean" not in sentence
+    assert "table" not in sentence.replace("acceptable", "")
+    index = town.cardnet.log.find("job-refused", f"{town.last_run()}/1")
+    assert index is not None
+    assert sentence == f"cardnet refuses: {town.cardnet.log.payload(index)['reason']}"
+
+
+def test_a_refusal_is_of_the_kind_grant(town) -> None:
+    with pytest.raises(GrantError, match="cardnet refuses: "):
+        run_job(town.bank, town.plan("nobody granted this"))

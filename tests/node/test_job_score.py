@@ -126,12 +126,12 @@ def test_a_cancelled_scoring_is_not_taken_up(town, base) -> None:
 
 
 def test_a_grant_without_score_refuses(town) -> None:
-    plan, _ = town.granted(protocols=["match", "bin", "train"])
-    grant = town.grant(plan.purpose)
+    plan, grant = town.granted()
     run_id = run_job(town.bank, plan)
     town.cardnet.grants.revoke(grant.grant_id, utc_now())
+    town.grant(plan.purpose, protocols=["match", "bin", "train"])
     with pytest.raises(
-        Exception, match=r"cardnet stopped: grant .* allows the protocols match, bin, train, not score"
+        Exception, match=r"cardnet refuses: grant .* allows the protocols match, bin, train, not score"
     ):
         score_applicants(town.bank, run_id, people(300, 310))
 
@@ -148,7 +148,7 @@ def test_a_revoked_grant_refuses(town) -> None:
     plan, grant = town.granted()
     run_id = run_job(town.bank, plan)
     town.cardnet.grants.revoke(grant.grant_id, utc_now())
-    with pytest.raises(Exception, match=f"cardnet stopped: grant {grant.grant_id} was revoked at"):
+    with pytest.raises(Exception, match=f"cardnet refuses: grant {grant.grant_id} was revoked at"):
         score_applicants(town.bank, run_id, people(300, 310))
 
 

@@ -9,7 +9,7 @@ from tongzhou.demo.quality import Quality
 from tongzhou.demo.results import Results, gather
 from tongzhou.demo.scenario import PROVIDER_COLUMNS, PURPOSE, write_plan
 from tongzhou.demo.verification import Verified, cosign_both, verify_logs
-from tongzhou.errors import PeerError
+from tongzhou.errors import GrantError, PeerError
 from tongzhou.node.job_journal import StepSummary
 from tongzhou.node.job_run import Watcher, run_job
 from tongzhou.node.plan import Plan, load_plan
@@ -64,7 +64,7 @@ class Story:
         """
         try:
             run_job(self.cast.home("bank"), self.plan)
-        except PeerError as refusal:
+        except GrantError as refusal:
             return str(refusal)
         raise PeerError("the card network worked without a grant")
 

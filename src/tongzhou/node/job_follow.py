@@ -25,12 +25,14 @@ from tongzhou.parties.grants import Grant, GrantRequest, Openings
 from tongzhou.parties.times import utc_now
 from tongzhou.secure.exchange import Exchange
 from tongzhou.secure.party import Role
-from tongzhou.wire.messages import Link, Session
+from tongzhou.wire.link import FramedLink
+from tongzhou.wire.messages import Session
 
 __all__ = ["OfferedJob", "follow_job", "grant_request", "read_offer"]
 
 Clock = Callable[[], datetime]
 
+_REFUSAL_MAX: Final = 2000
 _PROTOCOLS: Final = {"scorecard": ["match", "bin", "train", "score"], "score": ["match", "score"]}
 
 
@@ -55,7 +57,7 @@ class OfferedJob(msgspec.Struct, frozen=True):
         return Job.offered(self.offer, self.plan)
 
 
-def read_offer(home: Home, link: Link, *, clock: Clock = utc_now) -> OfferedJob:
+def read_offer(home: Home, link: FramedLink, *, clock: Clock = utc_now) -> OfferedJob:
     """Take an offer from an asker and check it.
 
     Raises:
@@ -83,11 +85,16 @@ def read_offer(home: Home, link: Link, *, clock: Clock = utc_now) -> OfferedJob:
     _check_base_run(home, offer, plan)
     if role != "provider":
         return OfferedJob(offer, plan, role, None)
-    _check_own_table(home, plan)
+    # The grant comes first: who has none learns nothing, not even whether a table of that name exists.
     try:
         grant = _find_grant(home, Job.offered(offer, plan), known, clock())
+        _check_own_table(home, plan)
+        home.grants.use(grant.grant_id, offer.run_id)
     except GrantError as error:
         note_refusal(home.log, offer.run_id, link.peer, str(error))
+        refusal = Acceptance(home.party_id, offer.plan_digest, (), refused=str(error)[:_REFUSAL_MAX])
+        link.send("job.accept", refusal)
+        link.close()
         raise
     return OfferedJob(offer, plan, role, grant)
 
@@ -111,7 +118,11 @@ def _check_base_run(home: Home, offer: Offer, plan: Plan) -> None:
         if offer.base_run:
             raise ProtocolError("a scorecard rests on no other run, got {run}", run=offer.base_run)
         return
-    base = home.store.run(offer.base_run)
+    try:
+        base = home.store.run(offer.base_run)
+    except NotFoundError:
+        # Without the hint that the own terminal gets: names of other runs are nobody else's business.
+        raise NotFoundError("there is no run {run}", run=offer.base_run) from None
     if base.plan != plan:
         raise PlanError("run {run} was of another plan", run=offer.base_run)
     if base.state != "done":
@@ -147,9 +158,7 @@ def _find_grant(home: Home, job: Job, known: RunRecord | None, now: datetime) ->
     """The grant for a run; one that began before stays with the grant that it began under."""
     request = grant_request(job.plan, job)
     if known is None or known.grant_id is None:
-        grant = home.grants.find(request, now, run_id=job.run_id)
-        home.grants.use(grant.grant_id, job.run_id)
-        return grant
+        return home.grants.find(request, now, run_id=job.run_id)
     if known.state != "done":
         home.grants.check(known.grant_id, request, now, run_id=job.run_id)
     return home.grants.get(known.grant_id)

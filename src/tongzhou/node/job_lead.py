@@ -7,7 +7,7 @@ from typing import Final, Protocol
 import msgspec
 
 from tongzhou import __version__
-from tongzhou.errors import ProtocolError
+from tongzhou.errors import GrantError, ProtocolError
 from tongzhou.node.home import Home
 from tongzhou.node.job import Job
 from tongzhou.node.job_context import JobContext
@@ -119,6 +119,8 @@ def _offer(context: JobContext) -> _Terms:
         accepted, _ = link.recv("job.accept", Acceptance)
         if accepted.party != link.peer or accepted.plan_digest != offer.plan_digest:
             raise ProtocolError("{peer} accepted another plan than it was offered", peer=link.peer)
+        if accepted.refused:
+            raise GrantError("{peer} refuses: {reason}", peer=link.peer, reason=accepted.refused)
         acceptances[link.peer] = accepted
     return _terms(home, job, own, acceptances)
 

@@ -125,6 +125,7 @@ class Acceptance(_Message, frozen=True):
         minimum_rows: fewest matched rows of the grant; 0 at the helper.
         minimum_bin_rows: fewest rows in an opened bin; 0 at the helper.
         commitment: salted commitment to the provider's table; empty at the helper.
+        refused: where no grant allows the run, the sentence that says so; nothing else counts then.
     """
 
     party: _Word
@@ -136,6 +137,7 @@ class Acceptance(_Message, frozen=True):
     minimum_rows: _Count = 0
     minimum_bin_rows: _Count = 0
     commitment: _Commitment = ""
+    refused: Annotated[str, Meta(max_length=2000)] = ""
 
 
 class StepOrder(_Message, frozen=True):

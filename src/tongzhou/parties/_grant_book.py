@@ -197,9 +197,10 @@ class GrantBook:
         for status in self._statuses(run_id):
             faults = list(_violations(status, request, now))
             if faults:
-                # One for another purpose or table is about something else, however little it lacks.
+                # One for another purpose or table is about something else, however little it lacks. Of
+                # those that lack as much, the newest is the provider's last word.
                 elsewhere = any(fault.values["missing"] in {"purpose", "table"} for fault in faults)
-                refusals.append((elsewhere, len(faults), len(refusals), faults[0]))
+                refusals.append((elsewhere, len(faults), -len(refusals), faults[0]))
             else:
                 fitting.append((status.grant.valid_until, status.grant.grant_id, status.grant))
         if fitting:
