@@ -259,3 +259,43 @@ def test_reference_fits_what_it_is_given(tmp_path: Path) -> None:
     fitted = json.loads(target.read_text())
     assert np.allclose(fitted["coefficients"], [1.0, -0.5, 0.0], atol=0.12)
     assert 0 < fitted["cpu_s_one_thread"] < 5
+
+
+def test_table_shows_three_models_with_intervals(shown: Shown) -> None:
+    figure = r"(0\.\d{4}) \((0\.\d{4})–(0\.\d{4})\)"
+    for model in ("bank alone", "joint, protected", "joint, in the clear"):
+        for clients in ("training", "held out"):
+            row = re.search(rf"^{model}\s+{clients}\s+{figure}\s+{figure}\s+{figure}", shown.printed, re.M)
+            assert row is not None, (model, clients)
+            numbers = [float(number) for number in row.groups()]
+            for value, low, high in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True):
+                assert low < value < high
+            assert abs(numbers[6] - (2 * numbers[0] - 1)) < 2e-4, "Gini is 2 AUC - 1"
+
+
+def test_what_the_partner_is_worth_is_told_in_money(shown: Shown) -> None:
+    page = from_json((shown.folder / "figures.json").read_bytes())
+    assert page.gain.auc.low > 0.1
+    swap = page.swap
+    assert swap.swapped_in.clients == swap.swapped_out.clients > 0
+    assert swap.swapped_in.bad_rate < swap.swapped_out.bad_rate
+    assert swap.bad_exposure_avoided == swap.swapped_out.bad_exposure - swap.swapped_in.bad_exposure > 0
+    assert f"{swap.bad_exposure_avoided:,.0f} NT$" in shown.printed
+    for level in page.approvals:
+        assert level.bad_rate_joint <= level.bad_rate_bank
+
+
+def test_report_shows_every_variable_every_step_and_every_statement(shown: Shown) -> None:
+    page = from_json((shown.folder / "figures.json").read_bytes())
+    assert {variable.name for variable in page.variables} == {
+        *PROVIDER_COLUMNS,
+        "limit",
+        "sex",
+        "education",
+        "marriage",
+        "age",
+    }
+    assert [cost.name for cost in page.steps] == list(STEPS)
+    assert {leak.step for leak in page.leakage} == {*STEPS, "witness"}
+    assert all(line.standard_error and line.p_value is not None for line in page.card.lines)
+    assert {signature.party for signature in page.receipt.signatures} == {"bank", "cardnet", "helper"}
