@@ -193,3 +193,14 @@ def test_the_demonstration_refuses_a_file_it_could_not_write_at_the_start(tmp_pa
     assert printed.err == f"{target} cannot be written: No such file or directory\n"
     assert printed.out == ""
     assert not folder.exists()
+
+
+def test_an_interruption_inside_a_command_is_said(capsys, monkeypatch, bank) -> None:
+    """The parser catches what meets a command; it must still end with the sentence."""
+
+    def interrupt(*_args, **_kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tongzhou.cli.party.issue_card", interrupt)
+    assert run(["party", "show", "--home", str(bank.home)]) == 130
+    assert capsys.readouterr().err == "stopped\n"

@@ -15,7 +15,7 @@ class Shown(NamedTuple):
 
 
 def tongzhou(*words: str, lang: str = "en") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from tongzhou.cli.main import main; main()", *words]
+    command = [sys.executable, "-c", "from tongzhou.cli.start import main; main()", *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=170, check=False, env=_env(lang))
 
 

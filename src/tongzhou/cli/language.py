@@ -14,7 +14,11 @@ from typer.core import TyperCommand, TyperGroup
 from tongzhou.cli.help_page import EXAMPLE, render_help
 from tongzhou.i18n import LANGUAGES, resay, translator
 
-__all__ = ["SpokenCommand", "SpokenGroup", "command_tree", "usage_sentence"]
+__all__ = ["SpokenCommand", "SpokenGroup", "StoppedError", "command_tree", "usage_sentence"]
+
+
+class StoppedError(Exception):
+    """Ctrl-C or SIGTERM met a command: its cause. The parser alone would end the process without a word."""
 
 
 class _Spoken:
@@ -38,6 +42,17 @@ class SpokenCommand(_Spoken, TyperCommand):  # type: ignore[misc]
 
 class SpokenGroup(_Spoken, TyperGroup):  # type: ignore[misc]
     """A group of commands whose help can speak another language."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was named.
+
+        Raises:
+            StoppedError: it was interrupted.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise StoppedError from error
 
 
 def command_tree(app: typer.Typer, lang: str) -> Any:

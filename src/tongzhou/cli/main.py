@@ -5,10 +5,12 @@ gives the exit code; anything else is our mistake, and its traceback goes to a f
 """
 
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 import msgspec
 import typer
@@ -18,7 +20,7 @@ from tongzhou.cli import data, grant, job_run, log, model, party
 from tongzhou.cli.command import LangOption, show_help
 from tongzhou.cli.decide import add_decide
 from tongzhou.cli.demo import add_demo
-from tongzhou.cli.language import SpokenGroup, command_tree, usage_sentence
+from tongzhou.cli.language import SpokenGroup, StoppedError, command_tree, usage_sentence
 from tongzhou.cli.serve import add_serve
 from tongzhou.cli.terminal import Manner, default_home, error_kind
 from tongzhou.errors import TongzhouError
@@ -32,12 +34,14 @@ __all__ = ["EXIT_CODES", "app", "main", "run"]
 _USAGE = 2
 _CRASH = 70
 _INTERRUPTED = 130
+_TERMINATED = 143
 
 EXIT_CODES: dict[int, str] = {
     0: "all is well",
     _USAGE: "the command line is wrong: an unknown command or option, or a value of the wrong type",
     _CRASH: "a mistake of ours; the sentence says where the report was written",
     _INTERRUPTED: "interrupted from the keyboard",
+    _TERMINATED: "ended by SIGTERM",
 }
 """Exit codes besides those of the error kinds (`tongzhou.errors`)."""
 
@@ -72,8 +76,19 @@ def _root(
     show_help(context)
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: what Ctrl-C would do, with an exit code of its own."""
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise _Terminated
+
+
 def main() -> None:
     """Run the command line of this process and exit."""
+    # A job tells its partners that it stops, the demonstration stops its institutions: as after Ctrl-C.
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -98,6 +113,8 @@ def run(arguments: Sequence[str]) -> int:
 def _describe(manner: Manner, error: BaseException) -> tuple[str, str, int]:
     """Kind, sentence and exit code of an error."""
     word = translator(manner.lang, "cli")
+    if isinstance(error, StoppedError) and error.__cause__ is not None:
+        error = error.__cause__
     match error:
         case TongzhouError() | EvidenceError():
             return error_kind(error), manner.sentence(error), error.exit_code
@@ -107,6 +124,8 @@ def _describe(manner: Manner, error: BaseException) -> tuple[str, str, int]:
             sentence = usage_sentence(error.format_message(), manner.lang)
             template = word("{sentence} (see: {command} --help)")
             return "usage", template.format(sentence=sentence, command=path), _USAGE
+        case _Terminated():
+            return "interrupted", word("stopped"), _TERMINATED
         case typer.Abort() | KeyboardInterrupt():
             return "interrupted", word("stopped"), _INTERRUPTED
     template = word("a mistake of ours, sorry: {kind}; a report was written to {file}")
