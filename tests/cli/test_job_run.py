@@ -78,6 +78,12 @@ def test_a_refusal_names_the_partner_and_its_reason(bank, plan_file) -> None:
     assert json.loads(document.out)["error"]["kind"] == "grant"
 
 
+def test_nothing_stands_above_a_refusal(bank, plan_file) -> None:
+    result = bank("job", "run", plan_file(granted=False))
+    assert result.code == 5
+    assert result.out == ""
+
+
 def test_what_is_wrong_here_is_found_before_a_partner_is_called(bank, played, plan_file) -> None:
     runs = len(played.bank.store.runs())
     assert "has no column agee; did you mean age?" in bank.fails(
