@@ -334,7 +334,7 @@ def test_good_terms_pass_and_days_become_moments(terms):
         ({"protocols": ["steal"]}, "protocols of a grant must be among match, bin, train, score, got"),
         ({"columns": []}, "columns of a grant must have 1 to 1000 entries, got 0"),
         ({"columns": ["a", "b", "a"]}, "columns of a grant names a twice"),
-        ({"columns": ["a\n"]}, "columns of a grant must be 1 to 200 printable characters, got 1 that cannot be"),
+        ({"columns": ["a\n"]}, "columns of a grant must be 1 to 200 printable characters, got 1 that cannot"),
         ({"purpose": " "}, "purpose of a grant must be 1 to 200 printable characters, got 0$"),
         ({"legal_basis": ""}, "legal_basis of a grant must be 1 to 200 printable characters, got 0$"),
         ({"table": "x" * 201}, "table of a grant must be 1 to 200 printable characters, got 201$"),
