@@ -26,7 +26,7 @@ def main() -> None:
         command = [str(ROOT / ".venv/bin/tongzhou"), "demo", "--folder", str(folder), "--json", str(figures)]
         environment = {**os.environ, "TONGZHOU_LANG": "en"}
         done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-        printed = done.stdout.replace(str(folder), SHOWN_AS).lstrip("\n")
+        printed = done.stdout.replace(str(folder), SHOWN_AS).replace(f"{ROOT}/", "").lstrip("\n")
         (DOCS / "demo-output.txt").write_text(printed, encoding="utf-8")
         figures.write_text(figures.read_text(encoding="utf-8").rstrip("\n") + "\n", encoding="utf-8")
         for lang, name in PICTURES.items():

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -299,3 +300,13 @@ def test_report_shows_every_variable_every_step_and_every_statement(shown: Shown
     assert {leak.step for leak in page.leakage} == {*STEPS, "witness"}
     assert all(line.standard_error and line.p_value is not None for line in page.card.lines)
     assert {signature.party for signature in page.receipt.signatures} == {"bank", "cardnet", "helper"}
+
+
+def test_commands_to_try_next_work_as_printed(shown: Shown) -> None:
+    page = from_json((shown.folder / "figures.json").read_bytes())
+    assert len(page.verification.commands) == 3
+    for step in page.verification.commands[:2]:
+        assert f"  {step.command}\n" in shown.printed
+        done = subprocess.run(shlex.split(step.command), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout

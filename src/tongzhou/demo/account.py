@@ -2,7 +2,10 @@
 
 import os
 import platform
+import shutil
+import sys
 from collections import Counter
+from pathlib import Path
 
 from tongzhou import __version__
 from tongzhou.data.example import MEANINGS
@@ -325,30 +328,42 @@ def _log_figure(home: Home, witness: str, verified: Verified) -> f.LogFigure:
 
 def try_next(cast: Institutions, entry: int, grant_id: str) -> list[f.TryNext]:
     """Three commands worth a minute."""
-    folder = cast.folder
+    folder, program = _short(cast.folder), _program()
     return [
         f.TryNext(
-            command=f"tongzhou log verify --home {folder / 'bank'}",
+            command=f"{program} log verify --home {folder / 'bank'}",
             words=Words(
                 "Check the bank's log again, entry by entry.",
                 "逐条重新验证银行的日志。",
             ),
         ),
         f.TryNext(
-            command=f"tongzhou model show --home {folder / 'cardnet'}",
+            command=f"{program} model show --home {folder / 'cardnet'}",
             words=Words(
                 "Look at the joint card that the card network holds.",
                 "查看银行卡网络持有的联合评分卡。",
             ),
         ),
         f.TryNext(
-            command=f"tongzhou grant revoke {grant_id} --home {folder / 'cardnet'}",
+            command=f"{program} grant revoke {grant_id} --home {folder / 'cardnet'}",
             words=Words(
                 "Take the grant back: the bank's next run is refused.",
                 "撤销授权：银行的下一次运行将被拒绝。",
             ),
         ),
     ]
+
+
+def _program() -> str:
+    """How the reader starts the program: by name where the shell finds it, else by its path."""
+    own = Path(sys.executable).with_name("tongzhou")
+    return "tongzhou" if shutil.which("tongzhou") == str(own) else str(_short(own))
+
+
+def _short(path: Path) -> Path:
+    """The path from where the reader stands, where that is shorter."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def limits() -> list[Words]:
