@@ -147,6 +147,16 @@ def test_a_thousand_applicants_are_decided_with_reasons(shown: Shown) -> None:
             assert decision["reasons"], "who is not simply approved is told why"
 
 
+def test_reasons_of_the_score_say_what_they_cost_whoever_holds_the_variable(shown: Shown) -> None:
+    page = from_json((shown.folder / "figures.json").read_bytes())
+    owners = set()
+    for example in page.decisions.examples:
+        for reason in example.reasons:
+            assert (reason.points_lost is not None) == bool(reason.owner)
+            owners.add(reason.owner)
+    assert {"bank", "cardnet"} <= owners
+
+
 def test_report_is_one_file_in_two_languages(shown: Shown) -> None:
     page = (shown.folder / "report.html").read_text()
     assert not re.search(r'(?:src|href)="(?:https?:)?//', page)

@@ -192,7 +192,6 @@ def _examples(cast: Institutions, results: Results, decided: Decided) -> list[f.
     for outcome in ("approve", "review", "decline"):
         places = [one for one, d in enumerate(decided.decisions) if d.outcome == outcome and d.reasons]
         chosen += places[:_EXAMPLES_EACH]
-    points = _points_by_variable(results, decided)
     return [
         f.ExampleDecision(
             applicant=place + 1,
@@ -203,25 +202,13 @@ def _examples(cast: Institutions, results: Results, decided: Decided) -> list[f.
                     code=reason.code,
                     words=Words(reason.en, reason.zh),
                     owner=owners.get(reason.code, ""),
-                    points_lost=points[place].get(reason.code),
+                    points_lost=decided.points[place].get(reason.code),
                 )
                 for reason in decided.decisions[place].reasons
             ],
         )
         for place in chosen
     ]
-
-
-def _points_by_variable(results: Results, decided: Decided) -> list[dict[str, int]]:
-    """Points that the partner's named variables cost each applicant."""
-    scores, trained = results.joint.scores, results.joint.trained
-    order = results.joint.held_out.cumsum() - 1
-    found = []
-    for row in decided.rows:
-        place = order[row]
-        named = zip(scores.reason_rows[place], scores.reason_points[place], strict=True)
-        found.append({trained.provider[which]: int(points) for which, points in named if which >= 0})
-    return found
 
 
 def step_costs(figures: list[dict[str, str | float | int]]) -> list[f.StepCost]:

@@ -21,7 +21,7 @@ from tongzhou.demo.scenario import APPLICANTS, demo_strategy
 from tongzhou.node.job_training import points_lost
 from tongzhou.node.tables import load_table
 
-__all__ = ["Decided", "decide_applicants", "reason_codes"]
+__all__ = ["Decided", "decide_applicants", "reason_points"]
 
 _REASONS = 4
 _TIMED_ROUNDS = 5
@@ -35,6 +35,7 @@ class Decided:
         strategy: as published.
         rows: ``(a,)`` places of the applicants among the matched clients.
         decisions: one each.
+        points: points that the reasons of the score cost, by variable, one each.
         p50_us, p99_us: microseconds of one decision with its reasons written out.
         file: where the decisions were written, a JSON line each.
     """
@@ -42,6 +43,7 @@ class Decided:
     strategy: Strategy
     rows: NDArray[np.int64]
     decisions: list[Decision]
+    points: list[dict[str, int]]
     p50_us: float
     p99_us: float
     file: Path
@@ -63,7 +65,8 @@ def decide_applicants(cast: Institutions, results: Results) -> Decided:
         key=f"{strategy.name}/{strategy.version}",
     )
     rows = np.flatnonzero(joint.held_out)[:APPLICANTS]
-    applications = _applications(cast, results, rows, points)
+    lost = reason_points(cast, results, rows)
+    applications = _applications(cast, results, rows, points, lost)
     engine = compile_strategy(strategy)
     decisions = [engine.decide(application) for application in applications]
     times = [_seconds(engine.decide, application) for application in applications]
@@ -81,7 +84,7 @@ def decide_applicants(cast: Institutions, results: Results) -> Decided:
         key=joint.run_id,
     )
     p50, p99 = np.percentile(times, [50, 99])
-    return Decided(strategy, rows, decisions, float(1e6 * p50), float(1e6 * p99), file)
+    return Decided(strategy, rows, decisions, lost, float(1e6 * p50), float(1e6 * p99), file)
 
 
 def _seconds(decide: Callable[[Mapping[str, object]], Decision], application: dict[str, object]) -> float:
@@ -95,27 +98,30 @@ def _seconds(decide: Callable[[Mapping[str, object]], Decision], application: di
 
 
 def _applications(
-    cast: Institutions, results: Results, rows: NDArray[np.int64], points: NDArray[np.int64]
+    cast: Institutions,
+    results: Results,
+    rows: NDArray[np.int64],
+    points: NDArray[np.int64],
+    lost: list[dict[str, int]],
 ) -> list[dict[str, object]]:
     """What the bank knows of each applicant, with the joint score and the codes of its reasons."""
     _, table = load_table(cast.home("bank"), TABLES["bank"])
     places = results.joint.places[rows]
     columns = {name: numeric_column(table, name)[places] for name in ("age", "limit", "education")}
-    codes = reason_codes(cast, results, rows)
     return [
         {
             "age": float(columns["age"][one]),
             "limit": float(columns["limit"][one]),
             "education": float(columns["education"][one]),
             "score": float(points[rows[one]]),
-            "score_reasons": codes[one],
+            "score_reasons": list(lost[one]),
         }
         for one in range(len(rows))
     ]
 
 
-def reason_codes(cast: Institutions, results: Results, rows: NDArray[np.int64]) -> list[list[str]]:
-    """The variables that cost each applicant most: the bank's own, and those that the partner named."""
+def reason_points(cast: Institutions, results: Results, rows: NDArray[np.int64]) -> list[dict[str, int]]:
+    """Points that the costliest variables of both owners cost each applicant, the most first."""
     joint, trained = results.joint, results.joint.trained
     _, table = load_table(cast.home("bank"), TABLES["bank"])
     own = {variable.name: variable for variable in joint.own}
@@ -133,5 +139,5 @@ def reason_codes(cast: Institutions, results: Results, rows: NDArray[np.int64]) 
         named = zip(joint.scores.reason_rows[place], joint.scores.reason_points[place], strict=True)
         entries += [(int(points), trained.provider[which]) for which, points in named if which >= 0]
         costly = sorted((entry for entry in entries if entry[0] > 0), key=lambda entry: (-entry[0], entry[1]))
-        found.append([name for _, name in costly[:_REASONS]])
+        found.append({name: points for points, name in costly[:_REASONS]})
     return found
