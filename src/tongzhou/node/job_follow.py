@@ -226,6 +226,7 @@ def follow_job(
             _follow(context, offered)
         home.store.finish_run(run_id, "done", now=clock())
         reason = ""
+        context.party.link("asker").send("job.ended", run_id)
     except TongzhouError as error:
         reason = str(error)
         raise

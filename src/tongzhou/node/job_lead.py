@@ -70,6 +70,11 @@ def lead(context: JobContext, watcher: Watcher) -> None:
     context.tell("step.order", _END)
     note_end(home.log, run_id, "done", "")
     exchange_cosignatures(context)
+    # Done is done everywhere: a party killed before it noted the end is asked again when the run is resumed.
+    for link in context.session.links.values():
+        ended, _ = link.recv("job.ended", str)
+        if ended != run_id:
+            raise ProtocolError("{peer} ended another run than {run}", peer=link.peer, run=run_id)
 
 
 _END: Final = StepOrder(

@@ -32,17 +32,26 @@ def train_step(context: JobContext) -> tuple[TrainState | None, dict[str, object
     """Train; drop variables whose weight has the wrong sign, one at a time, and train on without them."""
     selected = context.state("select", SelectState) if context.is_owner else None
     kept, rows = _agree_shape(context, selected)
-    training = _Training(context, kept)
-    result = training.run(rows)
+    gone: list[str] = []
+    while True:
+        training = _Training(context, kept)
+        result = training.run(rows)
+        if training.again is None:
+            break
+        gone.append(training.again)
+        kept = (_without(kept[0], training.again), _without(kept[1], training.again))
+    dropped = (*gone, *training.dropped)
     left = training.left
     facts: dict[str, object] = {
-        "passes": 1 + len(training.dropped),
+        "passes": 1 + len(dropped),
         "variables": len(left[0]) + len(left[1]),
         "training_rows": rows,
+        "scored_asker": len(training.kept[0]),
+        "scored_provider": len(training.kept[1]),
     }
     if result is None:
         return None, facts
-    return _train_state(context, training, result), facts
+    return _train_state(context, training, result, dropped), facts
 
 
 def _agree_shape(context: JobContext, selected: SelectState | None) -> tuple[_Kept, int]:
@@ -86,12 +95,15 @@ class _Training:
     Attributes:
         context: the job.
         kept: variables of asker and provider that enter it.
-        dropped: variables dropped so far.
+        dropped: variables dropped so far, out of the trained model.
+        again: a variable without which to train anew. So it goes where the grant opens no training summary:
+            dropping out of a trained model opens the covariance of its owner's weights to that owner.
     """
 
     context: JobContext
     kept: _Kept
     dropped: list[str] = field(default_factory=list)
+    again: str | None = None
     _started: float = field(default_factory=time.thread_time)
 
     @property
@@ -134,11 +146,16 @@ class _Training:
     def _review(self, fit: OwnerFit | None) -> Drop | None:
         """Note the training's time so far, and agree on a variable to drop."""
         spent = round(1e6 * (time.thread_time() - self._started))
-        self.context.measures["train_cpu_us"] = spent
+        measures = self.context.measures
+        measures["train_cpu_us"] = measures.get("train_cpu_us", 0) + spent
+        self._started += spent / 1e6
         if self.context.plan.openings.card == "shared":
             return None
         name = self._agree_drop(fit)
         if name is None:
+            return None
+        if not self.context.plan.openings.training_summary:
+            self.again = name
             return None
         self.dropped.append(name)
         role: Role = "asker" if name in self.kept[0] else "provider"
@@ -193,7 +210,13 @@ class _Training:
         return drop
 
 
-def _train_state(context: JobContext, training: _Training, result: TrainResult) -> TrainState:
+def _without(names: tuple[str, ...], gone: str) -> tuple[str, ...]:
+    return tuple(name for name in names if name != gone)
+
+
+def _train_state(
+    context: JobContext, training: _Training, result: TrainResult, dropped: tuple[str, ...]
+) -> TrainState:
     if result.key is None:
         raise ProtocolError("the training left no weights")
     known = _own_summary(training, result)
@@ -220,8 +243,8 @@ def _train_state(context: JobContext, training: _Training, result: TrainResult) 
         weights=result.key.weights,
         training_rows=int((~context.state("match", MatchState).held_out).sum()),
         gradients=result.gradient_norms,
-        passes=1 + len(training.dropped),
-        dropped=tuple(training.dropped),
+        passes=1 + len(dropped),
+        dropped=dropped,
     )
 
 
@@ -278,8 +301,8 @@ def _help_scoring(context: JobContext) -> int:
         return 0
     shape, _ = context.party.link("asker").recv("score.shape", ScoredShape)
     run = context.job.run_of("train")
-    asker, provider = (context.fact(run, "select", fact) for fact in ("kept_asker", "kept_provider"))
-    known = ScoredShape(rows, asker, provider, context.fact(run, "train", "training_rows"))
+    told = (context.fact(run, "train", f) for f in ("scored_asker", "scored_provider", "training_rows"))
+    known = ScoredShape(rows, *told)
     if shape != known:
         raise ProtocolError("{peer} scores other rows than were matched", peer=context.party.names["asker"])
     _score_task(shape).run(context.seat, None)
