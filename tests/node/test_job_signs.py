@@ -4,9 +4,11 @@ import job_town
 import numpy as np
 import pytest
 
-from tongzhou.data.example import card_network_table
+from tongzhou.data.example import bank_table, card_network_table
+from tongzhou.node.job import Applicants
 from tongzhou.node.job_run import run_job
-from tongzhou.node.job_states import TrainState
+from tongzhou.node.job_score import score_applicants
+from tongzhou.node.job_states import MatchState, ScoreState, TrainState
 from tongzhou.node.states import decode_state
 from tongzhou.parties.grants import Openings
 
@@ -65,3 +67,34 @@ def test_a_model_trained_anew_keeps_only_what_it_scores_with(runs) -> None:
     assert set(closed.scored) == set(closed.asker)
     assert closed.columns == (len(closed.asker), len(closed.provider))
     assert sum(opened.columns) == len(opened.coefficients) + len(opened.dropped)
+
+
+def test_applicants_need_no_column_of_a_variable_that_was_dropped(town) -> None:
+    """The bank's own variable leaves the card; scoring with the card asks for nothing but what is on it."""
+    own = bank_table().slice(0, 4000).select(["client_id", "limit", "education", "default"])
+    job_town.add_table(town.bank, own, "few", "default")
+    theirs = card_network_table().select(["client_id", "repay_1", "repay_2"])
+    job_town.add_table(town.cardnet, theirs, "late")
+    changes = {
+        'table = "clients"': 'table = "few"',
+        str(job_town.OWN).replace("'", '"'): '["limit", "education"]',
+        'table = "behaviour"': 'table = "late"',
+        str(job_town.THEIRS).replace("'", '"'): '["repay_1", "repay_2"]',
+        "max_bins = 4": "max_bins = 6",
+    }
+    plan, _ = town.granted(changes, table="late", columns=["repay_1", "repay_2"], minimum_bin_rows=50)
+    run_id = run_job(town.bank, plan)
+    trained = decode_state(town.bank.store.step_state(run_id, "train"), TrainState)
+    assert trained.dropped == ("education",), "the tables must hold such a variable, or nothing is tested"
+    applicants = Applicants(own.slice(0, 40).select(["client_id", "limit"]), "a" * 64)
+    scored = score_applicants(town.bank, run_id, applicants)
+    state = decode_state(town.bank.store.step_state(run_id, "score"), ScoreState)
+    places = decode_state(town.bank.store.step_state(run_id, "match"), MatchState).places
+    whole = {
+        own["client_id"][int(place)].as_py(): logit for place, logit in zip(places, state.logits, strict=True)
+    }
+    new = decode_state(town.bank.store.step_state(scored.run_id, "score"), ScoreState)
+    order = decode_state(town.bank.store.step_state(scored.run_id, "match"), MatchState).places
+    assert len(order) > 20
+    for place, logit in zip(order, new.logits, strict=True):
+        assert logit == pytest.approx(whole[clients[place]], abs=1e-4)

@@ -107,7 +107,7 @@ class TrainState(Struct, frozen=True):
     Attributes:
         asker: variables of the asker in the model.
         provider: variables of the provider in the model.
-        scored: own variables whose values enter a score, the dropped ones (of weight zero) included.
+        scored: own variables that a score has places for, the dropped ones (of weight zero) included.
         columns: how many such variables asker and provider have.
         intercept: own part of the intercept, and the partner's where it is known.
         coefficients: by variable, as far as this owner knows them.

@@ -288,11 +288,19 @@ def score_step(context: JobContext) -> tuple[ScoreState | None, dict[str, object
     shape = ScoredShape(rows, *trained.columns, trained.training_rows)
     if context.role == "asker":
         context.tell_helper("score.shape", shape)
-    values = evidence_matrix(context, trained.scored, matched.places)
+    values = _scored_evidence(context, trained, matched.places)
     logits = _score_task(shape).run(context.seat, ScoreInput(values, scoring_key(context, trained)))
     reasons = _reasons(context, trained, int(matched.held_out.sum()))
     state = ScoreState(np.empty(0) if logits is None else logits, *reasons)
     return state, {"scored_rows": rows}
+
+
+def _scored_evidence(context: JobContext, trained: TrainState, places: NDArray[np.int64]) -> Floats:
+    """Weights of evidence that enter a score; a dropped variable has no weight, so it is not even read."""
+    values = np.zeros((len(places), len(trained.scored)))
+    kept = [place for place, name in enumerate(trained.scored) if name not in trained.dropped]
+    values[:, kept] = evidence_matrix(context, tuple(trained.scored[place] for place in kept), places)
+    return values
 
 
 def _help_scoring(context: JobContext) -> int:
