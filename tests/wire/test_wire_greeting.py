@@ -173,7 +173,9 @@ def test_trust_taken_and_given_holds_from_the_next_call_on(town):
     with ThreadPoolExecutor(1) as pool:
         accepted = pool.submit(listener.accept, 10)
         calling = call()
-        accepted.result(10).close()
+        taken = accepted.result(10)
+    assert (calling.peer, taken.peer) == ("cardnet", "bank")
+    taken.close()
     calling.close()
 
 
