@@ -90,9 +90,8 @@ def test_applicants_need_no_column_of_a_variable_that_was_dropped(town) -> None:
     scored = score_applicants(town.bank, run_id, applicants)
     state = decode_state(town.bank.store.step_state(run_id, "score"), ScoreState)
     places = decode_state(town.bank.store.step_state(run_id, "match"), MatchState).places
-    whole = {
-        own["client_id"][int(place)].as_py(): logit for place, logit in zip(places, state.logits, strict=True)
-    }
+    clients = own["client_id"].to_pylist()
+    whole = {clients[place]: logit for place, logit in zip(places, state.logits, strict=True)}
     new = decode_state(town.bank.store.step_state(scored.run_id, "score"), ScoreState)
     order = decode_state(town.bank.store.step_state(scored.run_id, "match"), MatchState).places
     assert len(order) > 20
