@@ -168,7 +168,9 @@ def test_trust_taken_and_given_holds_from_the_next_call_on(town):
     call = lambda: town["bank"].call(town["cardnet"], listener.endpoint)  # noqa: E731
     card = town["bank"].card_bytes()
     town["cardnet"].trust.remove("bank")
-    failures(call, lambda: listener.accept(10))
+    ours, theirs = failures(call, lambda: listener.accept(10))
+    assert ours.startswith("cardnet refused the certificate of this institution")
+    assert "is not trusted here" in theirs
     town["cardnet"].trust.add(card)
     with ThreadPoolExecutor(1) as pool:
         accepted = pool.submit(listener.accept, 10)
