@@ -88,7 +88,7 @@ def test_nothing_arrives_in_training_but_what_the_statement_says(role: str, card
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("owner", ["asker", "provider"])
 def test_a_dropped_variable_tells_its_owner_alone(role: str, owner: Any) -> None:
-    """Beyond a training: the decrement to both owners, and weights and covariance to the variable's owner."""
+    """Beyond a training: lengths to both owners, weights and covariance to the variable's owner."""
     answers = {name: iter([Drop(owner, 0), None]) for name in ROLES}
     names: dict[int, str] = {}
     watch = Watch()
@@ -106,7 +106,7 @@ def test_a_dropped_variable_tells_its_owner_alone(role: str, owner: Any) -> None
     further = set()
     if role != "helper":
         other = "provider" if role == "asker" else "asker"
-        further.add((other, "open.square of the Newton decrement"))
+        further.add((other, "open.squares of the Newton decrement and of the step"))
         if role == owner:
             further.add((other, f"open.covariance of the {owner}'s weights"))
     assert watch.tags(role) == expected(role, errors=False) | further

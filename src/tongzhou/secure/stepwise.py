@@ -3,8 +3,8 @@
 Statement
     Parties: as `tongzhou.secure.logistic`.
     Who learns what: the owner of the variable learns the covariance of its own weights, the block that it
-    would learn for its standard errors anyway; both owners learn the Newton decrement of each further step
-    (how far the model still is from its optimum). Nobody else learns anything new.
+    would learn for its standard errors anyway; both owners learn the Newton decrement and the length of each
+    further step (how far the model still is from its optimum). Nobody else learns anything new.
     Assumption: as `tongzhou.secure.aided`.
     Cost: four products of ``(d, d)`` matrices, then one or two evaluations as in training; no row is hidden
     again.
@@ -29,12 +29,15 @@ from tongzhou.secure.aided import AidedEngine
 from tongzhou.secure.linear import INVERSE_BITS
 from tongzhou.secure.party import Role
 from tongzhou.secure.ring import Reals, Words, decode, encode
-from tongzhou.secure.shared import Shared
+from tongzhou.secure.shared import Shared, join
 from tongzhou.secure.whitening import Whitened
 
 __all__ = ["Drop", "constrain", "decrement"]
 
 _VECTOR_BITS = 26
+
+_ROUNDED = 1e-3
+"""Below this a decrement may be mostly rounding."""
 
 
 class Drop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,7 +115,13 @@ def _directions(whitened: Whitened, place: int, covariance: Reals, weights: Real
 
 
 def decrement(engine: AidedEngine, gradient: Shared, step: Shared, bits: int) -> float | None:
-    """Open ``sqrt(gᵀ M g)``, the Newton decrement, to the owners; ``None`` at the helper.
+    """Open the Newton decrement ``sqrt(gᵀ M g)`` to the owners; ``None`` at the helper.
+
+    A dropped variable keeps a gradient g that the constraint holds up. M is zero along it but for rounding,
+    and that alone can make the decrement 1e-5, because it enters by its square root. It enters the step as it
+    is. In whitened coordinates the loss curves by less than 1, so that the step's length bounds the
+    decrement; the smaller of the two is nearer the truth. (Where events are rare M is large, and it is the
+    step that rounding lengthens.)
 
     Args:
         engine: who computes.
@@ -121,8 +130,16 @@ def decrement(engine: AidedEngine, gradient: Shared, step: Shared, bits: int) ->
         bits: fractional bits of both.
     """
     size = gradient.shape[0]
-    square = engine.matmul(gradient.reshaped(1, size), step.scaled(-1).reshaped(size, 1))
+    both = join(gradient.scaled(-1).reshaped(1, size), step.reshaped(1, size))
     opened = engine.open(
-        square, what="square of the Newton decrement", receivers=("asker", "provider"), reason="when to stop"
+        engine.matmul(both, step.reshaped(size, 1)),
+        what="squares of the Newton decrement and of the step",
+        receivers=("asker", "provider"),
+        reason="when to stop",
     )
-    return None if opened is None else math.sqrt(max(float(decode(opened, 2 * bits)[0, 0]), 0.0))
+    if opened is None:
+        return None
+    length, bound = np.sqrt(np.maximum(decode(opened, 2 * bits)[:, 0], 0.0)).tolist()
+    # The square of the decrement is about twice what the mean loss can still fall: far below 8, where the ring
+    # ends. That of the step need not be; but such a step has a long decrement.
+    return float(min(length, bound) if length < _ROUNDED else length)
