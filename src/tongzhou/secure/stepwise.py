@@ -140,6 +140,6 @@ def decrement(engine: AidedEngine, gradient: Shared, step: Shared, bits: int) ->
     if opened is None:
         return None
     length, bound = np.sqrt(np.maximum(decode(opened, 2 * bits)[:, 0], 0.0)).tolist()
-    # The square of the decrement is about twice what the mean loss can still fall: far below 8, where the ring
-    # ends. That of the step need not be; but such a step has a long decrement.
+    # The square of the decrement is about twice what the mean loss can still fall: far below 8, where the
+    # ring ends. That of the step need not be; but such a step has a long decrement.
     return float(min(length, bound) if length < _ROUNDED else length)
