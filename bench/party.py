@@ -1,4 +1,6 @@
-"""One party of a measurement: ``python -m bench.party FOLDER ROLE JOB ARGUMENT...``; prints its own measures.
+"""One party of a measurement: ``python -m bench.party FOLDER ROLE ROLES MODE JOB ARGUMENT...``.
+
+It prints its own measures as JSON. ROLES names everybody, parted by commas, in the order in which they start.
 
 A small job of the same kind goes first, unmeasured, so that no library's first call is counted as work.
 """
@@ -18,7 +20,7 @@ from tongzhou.parties.trust import TrustStore
 from tongzhou.secure.logistic import LogisticSettings, OwnerBlock, OwnerFit
 from tongzhou.secure.matching import MatchSettings
 from tongzhou.secure.party import Party, Role
-from tongzhou.secure.tasks import MatchTask, Seat, TrainTask
+from tongzhou.secure.tasks import MatchTask, Mode, Seat, TrainTask
 from tongzhou.wire.messages import Session
 from tongzhou.wire.session import closing, join_links, total_traffic
 from tongzhou.wire.tls import Listener, connect
@@ -27,29 +29,29 @@ __all__ = ["JOBS", "main"]
 
 _TIMEOUT_S = 120.0
 _WARM_ROWS = 500
-_NAMES: dict[Role, str] = {"asker": "asker", "provider": "provider", "helper": "helper"}
 
 Result = dict[str, Any]
 
 
 def main() -> None:
     """Meet the others, play the job, print the measures as JSON."""
-    folder, role, job, *arguments = sys.argv[1:]
-    with closing(_meet(Path(folder), cast("Role", role))) as session:
-        seat = Seat(Party(cast("Role", role), session, _NAMES), "aided")
+    folder, role, roles, mode, job, *arguments = sys.argv[1:]
+    everybody = roles.split(",")
+    with closing(_meet(Path(folder), role, everybody)) as session:
+        seat = Seat(Party(role, session, {one: one for one in everybody}), cast("Mode", mode))
         result = JOBS[job](seat, arguments)
     sys.stdout.write(json.dumps(result | {"rss_mb": peak_rss_mb()}))
 
 
-def _meet(folder: Path, role: Role) -> Session:
-    """The provider calls the helper, the asker calls both; whoever is called says so on standard output."""
+def _meet(folder: Path, role: Role, everybody: list[Role]) -> Session:
+    """Each calls those that started before it; whoever will be called says so on standard output."""
     identity = Identity.load(folder / role)
     trust = TrustStore(folder / role / "trust")
-    calls = {"helper": [], "provider": ["helper"], "asker": ["helper", "provider"]}[role]
+    calls = everybody[: everybody.index(role)]
     links = [connect(identity, trust.get(other), trust, timeout_s=_TIMEOUT_S) for other in calls]
-    awaited = 2 - len(calls)
+    awaited = len(everybody) - 1 - len(calls)
     if awaited:
-        host, port = _own_endpoint(folder, role)
+        host, port = _own_endpoint(folder, role, everybody[-1])
         with Listener(identity, trust, host, port) as listener:
             sys.stdout.write("ready\n")
             sys.stdout.flush()
@@ -57,9 +59,8 @@ def _meet(folder: Path, role: Role) -> Session:
     return join_links(role, links)
 
 
-def _own_endpoint(folder: Path, role: Role) -> tuple[str, int]:
+def _own_endpoint(folder: Path, role: Role, other: Role) -> tuple[str, int]:
     """Where the others will call, as the card says that they hold."""
-    other = "asker" if role != "asker" else "helper"
     host, _, port = TrustStore(folder / other / "trust").get(role).endpoint.rpartition(":")
     return host, int(port)
 

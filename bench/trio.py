@@ -1,4 +1,4 @@
-"""Three institutions as three processes over TLS on loopback, with identities that live as long as a repeat.
+"""Institutions as processes over TLS on loopback, with identities that live as long as a repeat.
 
 The jobs run as `tongzhou.secure.tasks` gives them, without a daemon: what is measured is the protocol, its
 processes and its wire, and nothing else.
@@ -28,28 +28,30 @@ __all__ = ["ROLES", "found_trio", "play"]
 ROLES = ("helper", "provider", "asker")
 """In the order in which they start: who is called before who calls."""
 
-_LISTENERS = ("helper", "provider")
 
-
-def found_trio(folder: Path) -> None:
+def found_trio(folder: Path, roles: Sequence[str] = ROLES) -> None:
     """Make identities and let everybody trust everybody."""
     cards = {}
-    for role, port in zip(ROLES, _free_ports(len(ROLES)), strict=True):
+    for role, port in zip(roles, _free_ports(len(roles)), strict=True):
         identity = Identity.create(folder / role, role, f"Bench {role}")
         cards[role] = issue_card(identity, f"127.0.0.1:{port}", datetime.now(UTC))
-    for role in ROLES:
+    for role in roles:
         trust = TrustStore(folder / role / "trust")
         for other, card in cards.items():
             if other != role:
                 trust.add(card)
 
 
-def play(job: Sequence[str], *, timeout_s: float) -> dict[str, dict[str, Any]]:
-    """Run one job among three fresh processes with fresh identities and ports.
+def play(
+    job: Sequence[str], *, timeout_s: float, roles: Sequence[str] = ROLES, mode: str = "aided"
+) -> dict[str, dict[str, Any]]:
+    """Run one job among fresh processes with fresh identities and ports.
 
     Args:
         job: name of the job in `bench.party`, and its arguments.
         timeout_s: bound on the time, in seconds.
+        roles: who takes part, in the order in which they start: each calls those before it.
+        mode: trust mode of the seats.
 
     Returns:
         What each role printed.
@@ -60,14 +62,14 @@ def play(job: Sequence[str], *, timeout_s: float) -> dict[str, dict[str, Any]]:
     until = time.monotonic() + timeout_s
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tongzhou-trio-")))
-        found_trio(folder)
+        found_trio(folder, roles)
         processes: dict[str, subprocess.Popen[bytes]] = {}
-        for role in ROLES:
-            processes[role] = _start(folder, role, job)
+        for role in roles:
+            processes[role] = _start(folder, role, [",".join(roles), mode, *job])
             stack.callback(end, processes[role])
-            if role in _LISTENERS:
+            if role != roles[-1]:
                 _await_ready(role, processes[role])
-        outputs = {role: _collect(role, processes[role], until) for role in reversed(ROLES)}
+        outputs = {role: _collect(role, processes[role], until) for role in reversed(roles)}
     failed = [f"the {role} failed: {output}" for role, output in outputs.items() if isinstance(output, str)]
     if failed:
         # Where one fails the others say that it left: the first cause is what counts.

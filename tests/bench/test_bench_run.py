@@ -125,7 +125,7 @@ def test_a_repeat_that_takes_too_long_is_ended(tmp_path: Path) -> None:
 
 
 def test_parties_that_do_not_start_are_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trio, "found_trio", lambda folder: None)
+    monkeypatch.setattr(trio, "found_trio", lambda folder, roles: None)
     with pytest.raises(measures.BenchError, match=r"the helper's process did not start: .*holds no identity"):
         trio.play(["match", "dh", str(tmp_path)], timeout_s=60)
 

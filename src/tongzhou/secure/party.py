@@ -5,16 +5,23 @@ Opening a secret is one function that takes the receivers and the reason; both g
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
 from tongzhou.wire.messages import Link, Session
 
-__all__ = ["OWNERS", "Opening", "Party", "Role", "other_owner"]
+__all__ = ["OWNERS", "Opening", "Party", "Role", "other_owner", "provider_roles"]
 
-Role = Literal["asker", "provider", "helper"]
+Role = str
+"""``asker``, ``provider``, ``helper``; further providers are ``provider2``, ``provider3`` and so on."""
+
 OWNERS: Final[tuple[Role, Role]] = ("asker", "provider")
+
+
+def provider_roles(count: int) -> tuple[Role, ...]:
+    """The roles of `count` providers, in order: ``provider``, ``provider2`` and so on."""
+    return tuple("provider" if place == 1 else f"provider{place}" for place in range(1, count + 1))
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -62,6 +69,12 @@ class Party:
     def peer(self) -> Link:
         """The link to the other data owner."""
         return self.link(other_owner(self.role))
+
+    @property
+    def owners(self) -> tuple[Role, ...]:
+        """All roles that own data in this run, the asker first, then the providers in order."""
+        providers = provider_roles(sum(role.startswith("provider") for role in self.names))
+        return ("asker", *providers)
 
     @property
     def is_owner(self) -> bool:

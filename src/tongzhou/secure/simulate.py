@@ -3,7 +3,7 @@
 outcome = simulate("aided", MatchTask(MatchSettings(10, "try")), ["a", "b"], ["b", "c"])
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -13,7 +13,7 @@ from tongzhou.secure.tasks import Mode, Seat, Task
 from tongzhou.wire.memory import run_parties
 from tongzhou.wire.messages import Session, Traffic
 
-__all__ = ["Outcome", "simulate"]
+__all__ = ["Outcome", "PartiesOutcome", "simulate", "simulate_parties"]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -35,6 +35,21 @@ class Outcome(Generic[Out]):
     traffic: dict[str, dict[str, Traffic]]
 
 
+@dataclass(frozen=True)
+class PartiesOutcome(Generic[Out]):
+    """What a simulated run of any number of parties gave.
+
+    Attributes:
+        results: what each role got.
+        openings: everything opened, by role.
+        traffic: counts of each role's links, by role and peer role.
+    """
+
+    results: dict[Role, Out | None]
+    openings: dict[Role, list[Opening]]
+    traffic: dict[Role, dict[str, Traffic]]
+
+
 def simulate(
     mode: Mode,
     task: Task[In, Out],
@@ -52,10 +67,29 @@ def simulate(
         provider: the provider's input.
         watch: wraps each party's session before the run, for example to look at what it receives.
     """
-    exchange = Exchange()
     inputs: dict[Role, In | None] = {"asker": asker, "provider": provider}
     if mode == "aided":
         inputs["helper"] = None
+    done = simulate_parties(mode, task, inputs, watch=watch)
+    return Outcome(done.results["asker"], done.results["provider"], done.openings, done.traffic)
+
+
+def simulate_parties(
+    mode: Mode,
+    task: Task[In, Out],
+    inputs: Mapping[Role, In | None],
+    *,
+    watch: Callable[[Session], Session] | None = None,
+) -> PartiesOutcome[Out]:
+    """Run `task` among any number of parties of this process.
+
+    Args:
+        mode: trust mode; in mode ``local`` there are two owners.
+        task: the joint job.
+        inputs: each role's input, in the order ``asker``, ``provider``, ``provider2``, …, ``helper``.
+        watch: as in `simulate`.
+    """
+    exchange = Exchange()
     names: dict[Role, str] = {role: role for role in inputs}
 
     def play(role: Role) -> Callable[[Session], Any]:
@@ -67,9 +101,4 @@ def simulate(
         return part
 
     done = run_parties({role: play(role) for role in inputs})
-    return Outcome(
-        done["asker"][0],
-        done["provider"][0],
-        {role: result[1] for role, result in done.items()},
-        {role: result[2] for role, result in done.items()},
-    )
+    return PartiesOutcome(*({role: result[place] for role, result in done.items()} for place in range(3)))
