@@ -63,17 +63,16 @@ def open_choice(engine: AidedEngine, bits: Bits | None, shape: tuple[int, ...]) 
 
 
 def choose(engine: AidedEngine, choice: Choice, value: Halved) -> Halved:
-    """The numbers where the bit is 1, zeros elsewhere; a last axis of the numbers shares one bit."""
-    wide = len(value.shape) > len(choice.shape)
-    bit_mask = choice.mask[..., np.newaxis] if wide else choice.mask
+    """The numbers where the bit is 1, zeros elsewhere; bits and numbers are broadcast against each other."""
+    shape = np.broadcast_shapes(choice.shape, value.shape)
     drawn = mask(engine, "<u4", value.shape)
-    (crossed,) = deal(engine, "chosen", [("<u4", value.shape)], lambda: [bit_mask * drawn])
+    (crossed,) = deal(engine, "chosen", [("<u4", shape)], lambda: [choice.mask * drawn])
     if value.share is None or choice.opened is None:
-        return Halved(value.shape, None)
+        return Halved(shape, None)
     masked = value.share - drawn
     (theirs,) = exchange(engine, "chosen", masked)
-    crossed = bit_mask * (masked + theirs) + crossed
-    opened = choice.opened[..., np.newaxis] if wide else choice.opened
+    crossed = choice.mask * (masked + theirs) + crossed
     # Where c is 1 the product is x - m x.
-    share: Halves = opened * value.share + (np.uint32(1) - (opened << np.uint32(1))) * crossed
-    return Halved(value.shape, share)
+    share: Halves = (np.uint32(1) - (choice.opened << np.uint32(1))) * crossed
+    share += choice.opened * value.share
+    return Halved(shape, share)

@@ -53,6 +53,14 @@ class Halved:
         """The same value in another shape."""
         return Halved(shape, None if self.share is None else self.share.reshape(shape))
 
+    def sliced(self, *where: slice) -> Halved:
+        """Part of the value."""
+        if self.share is not None:
+            part = self.share[where]
+            return Halved(part.shape, part)
+        shape = tuple(len(range(size)[cut]) for size, cut in zip(self.shape, where, strict=False))
+        return Halved((*shape, *self.shape[len(shape) :]), None)
+
     def at(self, place: int) -> Halved:
         """One place of the last axis."""
         return Halved(self.shape[:-1], None if self.share is None else self.share[..., place])
