@@ -222,7 +222,10 @@ def _gradients(training: Boosting) -> tuple[Halved, Halved]:
     staircase = training.settings.staircase
     scores = training.scores
     angles = mask_angles(engine, scores.scaled(1 << (staircase.logit_bits - form.score)))
-    risen, slope = angles.sums(staircase.sigmoid, staircase.slope, dealt_bits=_DEALT_BITS, bits=form.series)
+    risen, slope = (
+        angles.sum(series, dealt_bits=_DEALT_BITS, bits=form.series)
+        for series in (staircase.sigmoid, staircase.slope)
+    )
     line = round(staircase.line * 2.0**LINE_BITS)
     half = np.full(scores.shape, 1 << (form.series - 1), dtype=np.uint64)
     chance = engine.add_public(risen + scores.scaled(line), half)

@@ -67,24 +67,30 @@ def _edges(values: Reals, bins: int) -> tuple[float, ...]:
 
 
 def _ends(counts: NDArray[np.int64], bins: int) -> list[int]:
-    """Place of the last value of each bin but the last, filling bins up to the average of what is left."""
-    total = int(counts.sum())
-    frequent = counts >= total / bins
-    rows_left, bins_left = total - int(counts[frequent].sum()), bins - int(frequent.sum())
+    """Place of the last value of each bin but the last.
+
+    A value with more rows than an average bin is a bin of its own, with the few rows before it if there are
+    less than half a bin; the others fill bins up to the average of what is left.
+    """
+    running = np.cumsum(counts)
+    total = int(running[-1])
+    frequent = np.flatnonzero(counts >= total / bins)
+    rows_left, bins_left = total - int(counts[frequent].sum()), bins - len(frequent)
     ends: list[int] = []
-    held, size = 0, rows_left / max(bins_left, 1)
-    for place in range(len(counts) - 1):
-        held += int(counts[place])
-        if not frequent[place]:
-            rows_left -= int(counts[place])
-        # A frequent value ends the bin before it and its own; others wait until the bin is full.
-        if not (frequent[place] or held >= size or (frequent[place + 1] and held >= size / 2)):
-            continue
-        ends.append(place)
-        if not frequent[place]:
+    start, before = 0, 0
+    while start < len(counts) - 1 and len(ends) < bins - 1:
+        size = rows_left / max(bins_left, 1)
+        following = int(np.searchsorted(frequent, start))
+        barrier = int(frequent[following]) if following < len(frequent) else len(counts)
+        end = min(int(np.searchsorted(running, before + size)), len(counts) - 1)
+        if barrier <= end:
+            short = int(running[barrier] - counts[barrier]) - before
+            end = barrier if short < size / 2 else barrier - 1
+            rows_left -= short
+            bins_left -= end < barrier
+        else:
+            rows_left -= int(running[end]) - before
             bins_left -= 1
-            size = rows_left / max(bins_left, 1)
-        held = 0
-        if len(ends) == bins - 1:
-            break
-    return ends
+        ends.append(end)
+        start, before = end + 1, int(running[end])
+    return [end for end in ends if end < len(counts) - 1]

@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,7 @@ from tongzhou.secure.shared import Shared
 from tongzhou.secure.signs import negative
 from tongzhou.secure.tournaments import place_bits, ranked, win
 
-__all__ = ["NOBODY", "Candidates", "Found", "Level", "best_splits", "children", "constant", "root"]
+__all__ = ["NOBODY", "SMALLEST_GAIN", "Candidates", "Found", "Level", "best_splits", "children", "constant", "root"]
 
 NOBODY: Final = 0
 """Code of "no split"; 1 is the asker, 2 the provider."""
@@ -54,10 +54,12 @@ _MEAN_BITS = 21
 _LEAN_BITS = 22
 _INVERSE_BITS = 17
 _SCORE_BITS = 2 * _LEAN_BITS
-_SMALLEST_GAIN = 1 << (_SCORE_BITS - 24)
-"""A split must beat "no split" by this part of the node's weight, so that rounding decides nothing."""
+SMALLEST_GAIN: Final = 2.0**-22
+"""A split must gain this part of the node's curvature besides, so that rounding decides nothing."""
 _THRESHOLD_BITS = 26
 _FINE_BITS = 8
+
+_Number = TypeVar("_Number", np.uint32, np.float64)
 
 _ALL_CLEAR: Table = tuple(int(place & 0b111 == 0) for place in range(PLACES))
 
@@ -123,9 +125,9 @@ class Candidates:
         column, last = divmod(rest, self.settings.bins)
         return column, last, bool(left)
 
-    def left_sums(self, sums: Halves, total: Halves) -> Halves:
+    def left_sums(self, sums: NDArray[_Number], total: NDArray[_Number]) -> NDArray[_Number]:
         """From sums ``(k, columns, bins)`` those of the left child of each candidate, ``(k, count)``."""
-        running = np.cumsum(sums, axis=2, dtype=np.uint32)[:, :, :-1]
+        running = np.cumsum(sums, axis=2, dtype=sums.dtype)[:, :, :-1]
         nodes = len(running)
         parts = [total[:, np.newaxis], running.reshape(nodes, -1)]
         if self.settings.missing == "learned":
@@ -386,7 +388,7 @@ def _threshold(
     share = scores.share.copy()
     share[:, 0] += extra.share
     if engine.party.role == "asker":
-        share[:, 0] += np.uint64(_SMALLEST_GAIN)
+        share[:, 0] += np.uint64(int(SMALLEST_GAIN / 4 * (1 << _SCORE_BITS)))
     return Shared(scores.shape, share)
 
 

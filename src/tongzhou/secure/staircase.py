@@ -193,22 +193,15 @@ class Angles:
                 drops coefficients below half a unit.
             bits: fractional bits of the result.
         """
-        return self.sums(series, dealt_bits=dealt_bits, bits=bits)[0]
-
-    def sums(self, *series: Series, dealt_bits: int, bits: int) -> list[Shared]:
-        """Shared values of several series of one length, from what is dealt once; see `sum`."""
         rows, engine = len(self.words), self.engine
-        totals = [np.empty(rows, dtype=np.uint64) if engine.is_owner else None for _ in series]
+        total = np.empty(rows, dtype=np.uint64) if engine.is_owner else None
         for start in range(0, rows, _CHUNK_ROWS):
             part = self.words[start : start + _CHUNK_ROWS]
-            dealt = _share_multiples(engine, part, len(series[0].coefficients), dealt_bits)
-            if dealt is None:
-                continue
-            table = public_multiples(part, len(series[0].coefficients))
-            for one, total in zip(series, totals, strict=True):
-                factors = encode_bounded(_factors(table, one), bits - dealt_bits)
-                np.einsum("kn,kn->n", factors, dealt, out=None if total is None else total[start : start + _CHUNK_ROWS])
-        return [Shared((rows,), total) for total in totals]
+            dealt = _share_multiples(engine, part, len(series.coefficients), dealt_bits)
+            if total is not None and dealt is not None:
+                factors = encode_bounded(_factors(part, series), bits - dealt_bits)
+                np.einsum("kn,kn->n", factors, dealt, out=total[start : start + _CHUNK_ROWS])
+        return Shared((rows,), total)
 
 
 def mask_angles(engine: AidedEngine, logits: Shared) -> Angles:
@@ -236,17 +229,18 @@ def _share_multiples(engine: AidedEngine, words: Words, harmonics: int, bits: in
     return None
 
 
-def _factors(table: Reals, series: Series) -> Reals:
+def _factors(words: Words, series: Series) -> Reals:
     """Factors of cos(k r) and sin(k r) by the addition theorems, times the coefficients, ``(2K, n)``."""
     count = len(series.coefficients)
+    table = public_multiples(words, count)
     weights = np.array(series.coefficients)[:, np.newaxis]
+    if not series.sine:
+        table[:count] *= weights
+        table[count:] *= -weights
+        return table
     factors = np.empty_like(table)
-    if series.sine:
-        np.multiply(table[count:], weights, out=factors[:count])
-        np.multiply(table[:count], weights, out=factors[count:])
-    else:
-        np.multiply(table[:count], weights, out=factors[:count])
-        np.multiply(table[count:], -weights, out=factors[count:])
+    np.multiply(table[count:], weights, out=factors[:count])
+    np.multiply(table[:count], weights, out=factors[count:])
     return factors
 
 

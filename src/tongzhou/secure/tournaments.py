@@ -29,7 +29,7 @@ from tongzhou.secure.dealing import Array, Layout
 from tongzhou.secure.lookups import open_bits
 from tongzhou.secure.ring import Words
 from tongzhou.secure.shared import Shared
-from tongzhou.secure.shuffles import shuffle
+from tongzhou.secure.mixing import shuffle
 from tongzhou.secure.signs import negative
 
 __all__ = ["KEY_BITS", "Winner", "groupings", "place_bits", "ranked", "win"]
