@@ -232,7 +232,8 @@ def _split(data: _Data, candidates: Candidates, best: int) -> tuple[Role, OwnSpl
     settings, owner = data.settings, int(candidates.owners[best])
     column, last, missing_left = candidates.meaning(int(candidates.codes[best]))
     place = column + (settings.asker_columns if owner == 2 else 0)
-    return OWNERS[owner - 1], OwnSplit(column, data.cuts[place].threshold(last), missing_left)
+    missing = bool((data.codes[place][: settings.trained_rows] == MISSING).any())
+    return OWNERS[owner - 1], OwnSplit(column, data.cuts[place].threshold(last), missing_left or not missing)
 
 
 def _goes_right(data: _Data, candidates: Candidates, best: NDArray[np.intp]) -> Flags:

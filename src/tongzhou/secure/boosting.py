@@ -46,9 +46,11 @@ from tongzhou.secure.boost_settings import (
     LeafOpening,
     check_boost,
 )
+from tongzhou.secure.bounds import WEIGHT_BITS, Bounds, clamped, narrowed, unbounded
 from tongzhou.secure.choices import Choice, choose, open_choice
 from tongzhou.secure.cuts import MISSING, Cuts, bin_rows, cut_columns
-from tongzhou.secure.halves import Halved, Halves, own_halves, reduced
+from tongzhou.secure.gains import column_gains, split_gains
+from tongzhou.secure.halves import Halved, Halves, reduced
 from tongzhou.secure.histograms import Column, RunShape, hide_columns, histograms
 from tongzhou.secure.logistic import OwnerBlock
 from tongzhou.secure.lookups import Bits, open_bits
@@ -57,14 +59,14 @@ from tongzhou.secure.party import OWNERS, Role
 from tongzhou.secure.prg import Stream
 from tongzhou.secure.reciprocals import REST_BITS
 from tongzhou.secure.refusals import no_label, one_class
-from tongzhou.secure.ring import Words, encode
+from tongzhou.secure.ring import Reals, encode
 from tongzhou.secure.shared import Shared
 from tongzhou.secure.signs import negative
 from tongzhou.secure.splits import NOBODY, Candidates, Found, Level, best_splits, children, constant, root
 from tongzhou.secure.staircase import LINE_BITS, mask_angles
 from tongzhou.wire.messages import ArraySpec
 
-__all__ = ["Boosting", "base_score", "boost", "check_block", "sampled"]
+__all__ = ["Boosted", "Boosting", "base_score", "boost", "check_block", "sampled"]
 
 _DEALT_BITS = 22
 _LOSS_WIDTH = 60
@@ -85,6 +87,7 @@ class Boosting:
         label: the asker's label as shared bits.
         trees: what this owner knows of the trees.
         best: how many trees had the lowest held-out loss.
+        gains: shared gains of the splits of each tree, if they are asked for.
     """
 
     engine: AidedEngine
@@ -97,7 +100,15 @@ class Boosting:
     label: Choice
     trees: list[OwnTree] = field(default_factory=list)
     best: int = 0
+    gains: list[Shared] = field(default_factory=list)
     _least: Shared | None = None
+
+    @property
+    def own_directions(self) -> tuple[int, ...]:
+        """Directions of this owner's columns."""
+        split = self.settings.asker_columns
+        every = self.settings.monotone
+        return every[:split] if self.engine.party.role == "asker" else every[split:]
 
     @property
     def form(self) -> BoostFormat:
@@ -105,13 +116,38 @@ class Boosting:
         return BoostFormat.of(self.settings)
 
 
+@dataclass(frozen=True)
+class Boosted:
+    """What an owner holds after training.
+
+    Attributes:
+        model: its part of the model.
+        gains: total gain of each of its columns ``(d,)``, if asked for.
+    """
+
+    model: BoostModel
+    gains: Reals | None
+
+
 def boost(
-    engine: AidedEngine, settings: BoostSettings, block: OwnerBlock | None, leaves: LeafOpening = "shared"
-) -> BoostModel | None:
+    engine: AidedEngine,
+    settings: BoostSettings,
+    block: OwnerBlock | None,
+    *,
+    leaves: LeafOpening = "shared",
+    gains: bool = False,
+) -> Boosted | None:
     """Train; every party calls it with the same settings, owners with their block.
 
+    Args:
+        engine: who computes.
+        settings: as agreed.
+        block: this owner's rows; ``None`` at the helper.
+        leaves: whether leaf weights are opened to the asker.
+        gains: whether each owner learns the total gain of its columns.
+
     Returns:
-        This owner's part of the model; ``None`` at the helper.
+        ``None`` at the helper.
 
     Raises:
         PlanError: a setting is out of range.
@@ -128,10 +164,15 @@ def boost(
             patience = 0 if _fell(training, loss) else patience + 1
         if not _goes_on(engine, place < settings.trees and (patience < settings.patience or not settings.patience)):
             break
-        _add_tree(training, place, gradients)
+        _add_tree(training, place, gradients, gains=gains)
     if not settings.patience:
-        training.best = len(training.trees)
-    return _model(training, leaves)
+        training.best = place
+    opened = None
+    if gains:
+        kept = slice(training.best)
+        opened = column_gains(engine, settings, training.trees[kept], training.gains[kept])
+    model = _model(training, leaves)
+    return None if model is None else Boosted(model, opened)
 
 
 def check_block(settings: BoostSettings, block: OwnerBlock, role: Role) -> None:
@@ -289,14 +330,21 @@ class _Known:
         owners: role of each node's split, or an empty text.
         splits: own splits.
         bits: shares ``(k, n)`` of which rows go left.
+        directions: shares ``(2, k)`` of whether scores rise, or fall, with the column of the split.
     """
 
     owners: list[str]
     splits: list[OwnSplit | None]
     bits: Bits
+    directions: Bits
+
+    @property
+    def split(self) -> NDArray[np.bool_]:
+        """Which nodes are split at all, ``(k,)``."""
+        return np.array([bool(owner) for owner in self.owners])
 
 
-def _add_tree(training: Boosting, place: int, gradients: Halved) -> None:
+def _add_tree(training: Boosting, place: int, gradients: Halved, *, gains: bool) -> None:
     """Grow one tree and add it to the scores."""
     engine, settings = training.engine, training.settings
     columns, rows = sampled(settings, place)
@@ -304,27 +352,39 @@ def _add_tree(training: Boosting, place: int, gradients: Halved) -> None:
     chosen = [training.columns[column] for column in columns]
     members = _members(gradients, rows)
     sums = histograms(engine, chosen, members)
-    level = root(engine, settings, *_totals(members))
-    owners: list[str] = []
-    splits: list[OwnSplit | None] = []
+    levels = [root(engine, settings, *_totals(members))]
+    bounds = unbounded(engine) if any(settings.monotone) else None
+    knowledge: list[_Known] = []
     choices: list[Choice] = []
     for depth in range(settings.depth):
-        found = best_splits(engine, settings, candidates, level, sums)
+        found = best_splits(engine, settings, candidates, levels[-1], sums)
         known = _open_splits(training, candidates, found)
-        owners += known.owners if known else []
-        splits += known.splits if known else []
-        split = None if known is None else np.array([bool(owner) for owner in known.owners])
-        level = children(engine, settings, level, found, split)
-        shape = (1 << depth, settings.rows)
-        choices.append(open_choice(engine, None if known is None else known.bits, shape))
+        levels.append(children(engine, settings, levels[-1], found, None if known is None else known.split))
+        if bounds is not None:
+            directions = None if known is None else known.directions
+            bounds = narrowed(engine, settings, bounds, levels[-1], directions)
+        choices.append(
+            open_choice(engine, None if known is None else known.bits, (1 << depth, settings.rows))
+        )
         if depth + 1 < settings.depth:
             left = choose(engine, choices[-1], members)
             sums = _paired(histograms(engine, chosen, left), sums, axis=0)
             members = _paired(left, members, axis=1)
-    leaves = _leaves(engine, settings, level)
+        knowledge += [] if known is None else [known]
+    leaves = _leaves(engine, settings, levels[-1], bounds)
     if leaves.share is not None:
-        training.trees.append(OwnTree(tuple(owners), tuple(splits), tuple(leaves.share.tolist())))
+        training.trees.append(_own_tree(knowledge, leaves.share))
+    if gains:
+        training.gains.append(split_gains(engine, settings, levels))
     _add_scores(training, choices, leaves)
+
+
+def _own_tree(knowledge: Sequence[_Known], leaves: Halves) -> OwnTree:
+    return OwnTree(
+        tuple(owner for known in knowledge for owner in known.owners),
+        tuple(split for known in knowledge for split in known.splits),
+        tuple(leaves.tolist()),
+    )
 
 
 def _members(gradients: Halved, rows: NDArray[np.bool_]) -> Halved:
@@ -372,9 +432,12 @@ def _open_splits(training: Boosting, candidates: Candidates, found: Found) -> _K
     bits = np.zeros((nodes, training.settings.rows), dtype=np.uint8)
     if role == "asker":
         bits[codes == NOBODY] = 1
+    directions = np.zeros((2, nodes), dtype=np.uint8)
     for node, code in zip(np.flatnonzero(own), meanings, strict=True):
-        splits[node], bits[node] = _own_split(training, candidates, int(code))
-    return _Known(names, splits, bits)
+        split, bits[node] = _own_split(training, candidates, int(code))
+        direction = training.own_directions[split.column]
+        splits[node], directions[:, node] = split, (direction > 0, direction < 0)
+    return _Known(names, splits, bits, directions)
 
 
 def _swap(engine: AidedEngine, what: str, own: Halves, given: Halves) -> Halves:
@@ -399,10 +462,15 @@ def _own_split(training: Boosting, candidates: Candidates, code: int) -> tuple[O
     bits = codes <= last
     if not missing_left:
         bits &= codes != MISSING
-    return OwnSplit(column, training.cuts[column].threshold(last), missing_left), bits.astype(np.uint8)
+    # Where no value was missing both sides are as good; left it is, in every mode.
+    missing_left = missing_left or not bool((codes[: training.settings.trained_rows] == MISSING).any())
+    split = OwnSplit(column, training.cuts[column].threshold(last), missing_left)
+    return split, bits.astype(np.uint8)
 
 
-def _leaves(engine: AidedEngine, settings: BoostSettings, level: Level) -> Halved:
+def _leaves(
+    engine: AidedEngine, settings: BoostSettings, level: Level, bounds: Bounds | None
+) -> Halved:
     """Leaf weights times the learning rate.
 
     The inverse that came with the split is made exact by one step of Newton's iteration: y (2 - a y).
@@ -419,9 +487,13 @@ def _leaves(engine: AidedEngine, settings: BoostSettings, level: Level) -> Halve
     final, gradient = open_operands(
         engine, reduced(engine, exact, form.scale + REST_BITS - form.inner), level.gradient
     )
-    (leaf,) = multiply(engine, [(1, final, gradient)])
+    (leaf,) = multiply(engine, [(-1, final, gradient)])
+    if bounds is not None:
+        plain = reduced(engine, leaf, form.inner + form.gradient - WEIGHT_BITS)
+        (kept,) = open_operands(engine, clamped(engine, plain, bounds))
+        leaf = kept.lifted(engine).scaled(1 << (form.inner + form.gradient - WEIGHT_BITS))
     drop = form.inner + form.gradient + form.rate - form.score
-    return reduced(engine, leaf.scaled(-settings.rate_units), drop)
+    return reduced(engine, leaf.scaled(settings.rate_units), drop)
 
 
 def _add_scores(training: Boosting, choices: Sequence[Choice], leaves: Halved) -> None:
