@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tongzhou.secure.boost_model import BoostModel, OwnSplit, OwnTree
+from tongzhou.secure.boost_rows import base_score
 from tongzhou.secure.boost_settings import (
     FLOOR_BITS,
     LARGEST_WEIGHT_BITS,
@@ -21,7 +22,8 @@ from tongzhou.secure.boost_settings import (
     BoostSettings,
     check_boost,
 )
-from tongzhou.secure.boosting import base_score, check_block, sampled
+from tongzhou.secure.boost_tree import sampled
+from tongzhou.secure.boosting import check_block
 from tongzhou.secure.cuts import MISSING, Cuts, bin_rows, cut_columns
 from tongzhou.secure.logistic import OwnerBlock
 from tongzhou.secure.party import OWNERS, Role
@@ -126,9 +128,7 @@ def boost_clear(settings: BoostSettings, asker: OwnerBlock, provider: OwnerBlock
     return ClearBoost(parts[0], parts[1], trees, losses)
 
 
-def score_boost_clear(
-    asker: BoostModel, provider: BoostModel, reached: tuple[Flags, Flags]
-) -> Reals:
+def score_boost_clear(asker: BoostModel, provider: BoostModel, reached: tuple[Flags, Flags]) -> Reals:
     """Scores from both parts and the leaves that each owner's conditions leave open."""
     weights = (asker.leaf_shares + provider.leaf_shares).view(np.int32) / 2.0**asker.bits
     found: Reals = asker.base + np.where(reached[0] & reached[1], weights, 0.0).sum(axis=(1, 2))
@@ -158,7 +158,8 @@ def _grow(data: _Data, scores: Reals, place: int) -> tuple[ClearTree, NDArray[np
     curvature = chance * (1 - chance) + np.abs(gradient) / 2.0**LARGEST_WEIGHT_BITS + 2.0**-FLOOR_BITS
     lanes = np.stack([gradient, curvature]) * rows
     reach = np.array([2.0**LARGEST_WEIGHT_BITS])
-    nodes = _Nodes(*lanes.sum(axis=1, keepdims=True), -reach, reach)
+    gradient_sum, curvature_sum = lanes.sum(axis=1, keepdims=True)
+    nodes = _Nodes(gradient_sum, curvature_sum, -reach, reach)
     candidates = Candidates(settings, columns)
     where = np.zeros(settings.rows, dtype=np.int64)
     splits: list[tuple[Role, OwnSplit, float] | None] = []
@@ -166,7 +167,9 @@ def _grow(data: _Data, scores: Reals, place: int) -> tuple[ClearTree, NDArray[np
         sums = _histograms(data, columns, lanes, where, len(nodes.gradient))
         best, gains, below = _best(settings, candidates, nodes, sums)
         found = [_split(data, candidates, int(one)) for one in best]
-        splits += [None if one is None else (*one, float(gain)) for one, gain in zip(found, gains, strict=True)]
+        splits += [
+            None if one is None else (*one, float(gain)) for one, gain in zip(found, gains, strict=True)
+        ]
         nodes = _children(settings, candidates, nodes, best, below)
         where = 2 * where + _goes_right(data, candidates, best)[where, np.arange(settings.rows)]
     weights = np.clip(-nodes.gradient / (nodes.curvature + settings.l2), nodes.low, nodes.high)

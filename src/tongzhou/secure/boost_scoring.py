@@ -10,9 +10,9 @@ Statement
     Papers: Beaver, CRYPTO 1991, with both factors private; a leaf as the product of what each owner's
     conditions leave open: as in Fang et al. (CIKM 2021).
 
-Each owner marks the leaves that its own conditions leave open. A row is in the leaf that both mark, so its score is
-the sum over leaves of asker's mark times provider's mark times weight; with the weight in two shares this is an
-inner product of a vector of the asker and one of the provider::
+Each owner marks the leaves that its own conditions leave open. A row is in the leaf that both mark, so its
+score is the sum over leaves of asker's mark times provider's mark times weight; with the weight in two
+shares this is an inner product of a vector of the asker and one of the provider::
 
     (mark_a share_a, mark_a) · (mark_p, mark_p share_p)
 """
@@ -31,7 +31,7 @@ from tongzhou.secure.party import OWNERS
 from tongzhou.secure.ring import Reals
 from tongzhou.wire.messages import ArraySpec
 
-__all__ = ["BoostShape", "score_boosted"]
+__all__ = ["BoostShape", "check_new", "score_boosted"]
 
 _CHUNK_BYTES = 16 << 20
 """Rows are scored in pieces whose vectors take about so many bytes."""
@@ -86,8 +86,7 @@ def score_boosted(
         found[rows] = _inner_products(engine, own, (rows.stop - rows.start, 2 * shape.leaves))
     if party.role != "asker" or model is None:
         return None
-    scores: Reals = model.base + found.view(np.int32) * 2.0**-model.bits
-    return scores
+    return model.base + np.ldexp(found.view(np.int32).astype(np.float64), -model.bits)
 
 
 def check_new(shape: BoostShape, model: BoostModel, values: Reals) -> None:

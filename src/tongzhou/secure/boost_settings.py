@@ -10,13 +10,22 @@ from tongzhou.errors import PlanError
 from tongzhou.secure.reciprocals import REST_BITS
 from tongzhou.secure.staircase import LINE_BITS, Staircase
 
-__all__ = ["FLOOR_BITS", "LARGEST_WEIGHT_BITS", "BoostFormat", "BoostSettings", "LeafOpening", "Missing", "check_boost"]
+__all__ = [
+    "FLOOR_BITS",
+    "LARGEST_WEIGHT_BITS",
+    "BoostFormat",
+    "BoostSettings",
+    "LeafOpening",
+    "Missing",
+    "check_boost",
+]
 
 Missing = Literal["lowest", "learned"]
 LeafOpening = Literal["shared", "asker"]
 
 LARGEST_WEIGHT_BITS: Final = 7
-"""No leaf weight is above 2^7 = 128 before the learning rate: one part in 128 of each row's absolute gradient is
+"""No leaf weight is above 2^7 = 128 before the learning rate: one part in 128 of each row's absolute
+gradient is
 added to its curvature."""
 
 FLOOR_BITS: Final = 15
@@ -50,7 +59,8 @@ class BoostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         min_gain: least gain of a split.
         asker_monotone, provider_monotone: for each variable 1 where scores may only rise with it, -1 where
             they may only fall, 0 where both is fine; empty: all 0.
-        missing: ``lowest``: missing values count as below all others; ``learned``: each split tries both sides.
+        missing: ``lowest``: missing values count as below all others; ``learned``: each split tries both
+            sides.
         held_out: number of last rows that no tree is trained on.
         patience: trees in a row that may fail to lower the held-out loss; 0: train all trees.
         column_share, row_share: part of the columns and rows that each tree looks at, drawn by `seed`.

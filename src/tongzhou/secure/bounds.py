@@ -2,14 +2,14 @@
 
 Statement
     Parties: two data owners and the helper (`aided`).
-    Who learns what: as `signs` and `choices`: nothing but masked words. Which nodes are split on a column with
-    a direction stays with the owner of the column.
+    Who learns what: as `signs` and `choices`: nothing but masked words. Which nodes are split on a column
+        with a direction stays with the owner of the column.
     Assumption: as `tongzhou.secure.aided`.
     Cost: 15 rounds a level and 12 for the leaves, of a few numbers a node.
-    Method: where a node is split on a column with a direction, the weights of both children have a middle; below
-    the left child no leaf may pass it on one side, below the right child none on the other (as in XGBoost
-    and LightGBM). A split against its direction is refused before (see `splits`); gains do not know of the
-    bounds.
+    Method: where a node is split on a column with a direction, the weights of both children have a middle;
+        below the left child no leaf may pass it on one side, below the right child none on the other (as in
+        XGBoost and LightGBM). A split against its direction is refused before (see `splits`); gains do not
+        know of the bounds.
 """
 
 from dataclasses import dataclass

@@ -9,8 +9,9 @@ Statement
     bytes each way and 4 from the helper a number; a round each.
     Paper: Beaver (CRYPTO 1991), with the mask of the bit dealt as a bit and as a number.
 
-Bits are shared by exclusive or, numbers modulo 2^32. With the bit opened as c = b ^ m, b is m where c is 0 and
-1 - m where it is 1; m is dealt as a number, and m x = m (x - v) + m v where x - v is opened and m v is dealt.
+Bits are shared by exclusive or, numbers modulo 2^32. With the bit opened as c = b ^ m, b is m where c is 0
+and 1 - m where it is 1; m is dealt as a number, and m x = m (x - v) + m v where x - v is opened and m v is
+dealt.
 """
 
 from __future__ import annotations

@@ -9,11 +9,12 @@ Statement
     Cost: two rounds a tree; at the end, with s inner nodes in all trees and d own columns, 8 s (d + 2) bytes
     and three rounds for each owner.
 
-The gain of a split is ``G_l² / (H_l + l2) + G_r² / (H_r + l2) - G² / (H + l2)``: each node adds one term, its own
-to the split above and the opposite of it to its own split.
+The gain of a split is ``G_l² / (H_l + l2) + G_r² / (H_r + l2) - G² / (H + l2)``: each node adds one term,
+its own to the split above and the opposite of it to its own split.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def split_gains(engine: AidedEngine, settings: BoostSettings, levels: Sequence[L
         term = reduced(engine, product, WEIGHT_BITS + form.gradient - GAIN_BITS)
         (opened,) = open_operands(engine, term)
         terms.append(opened.lifted(engine))
-    return join(*(_gain(above, below) for above, below in zip(terms[:-1], terms[1:], strict=True)))
+    return join(*(_gain(above, below) for above, below in pairwise(terms)))
 
 
 def column_gains(

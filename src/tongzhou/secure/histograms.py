@@ -11,12 +11,13 @@ Statement
     Paper: share translation, Chase, Ghosh and Poburinnaya, Secret-shared shuffle (ASIACRYPT 2020), with the
     correlation dealt by the helper, as in `counting`. The padded runs are our own.
 
-The owner sorts its rows by bin into runs of equal length, n / 8 b rows each, and fills the last run of each bin
+The owner sorts its rows by bin into runs of equal length, n / 8 b rows each, and fills the last run of each
+bin
 with rows of zeros: 9 b runs are always enough, whatever the sizes of the bins are. The other owner puts its
 shares of the rows into this order, behind a permutation that the helper dealt, and masks them; the owner
 undoes the permutation and adds up each run. Which run belongs to which bin is a private matrix of zeros and
-ones, of which the other owner holds a masked form: it multiplies it with its own shares of the runs, which are
-nothing but dealt numbers, so that this product costs no message.
+ones, of which the other owner holds a masked form: it multiplies it with its own shares of the runs, which
+    are nothing but dealt numbers, so that this product costs no message.
 
 The masked order is told once for a training; fresh masks hide every use of it.
 """
@@ -94,7 +95,9 @@ class Column:
     matrix: Halves
 
 
-def hide_columns(engine: AidedEngine, shape: RunShape, counts: dict[Role, int], codes: Sequence[Codes]) -> list[Column]:
+def hide_columns(
+    engine: AidedEngine, shape: RunShape, counts: dict[Role, int], codes: Sequence[Codes]
+) -> list[Column]:
     """Tell the other owner each column's masked order and matrix, once for all histograms.
 
     Args:
@@ -142,7 +145,8 @@ def histograms(engine: AidedEngine, columns: Sequence[Column], rows: Halved) -> 
     # Everything goes out before anything is awaited: one round for any number of columns.
     theirs = {id(column): _send_rows(engine, column, padded) for column in columns if column.owner != role}
     sums = [
-        theirs[id(column)] if column.owner != role else _own_sums(engine, column, padded) for column in columns
+        theirs[id(column)] if column.owner != role else _own_sums(engine, column, padded)
+        for column in columns
     ]
     share = np.stack(sums).reshape(len(columns), shape.bins, vectors, lanes)
     ordered = np.ascontiguousarray(share.transpose(2, 0, 1, 3))

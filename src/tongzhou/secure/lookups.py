@@ -6,8 +6,8 @@ Statement
     shapes.
     Assumption: as `tongzhou.secure.aided`.
     Cost: one round, one byte each way between the owners and 8 bytes a function from the helper.
-    Paper: Ishai, Kushilevitz, Meldgaard, Orlandi and Paskin-Cherniavsky, On the power of correlated randomness
-    in secure computation (TCC 2013): one-time truth tables.
+    Paper: Ishai, Kushilevitz, Meldgaard, Orlandi and Paskin-Cherniavsky, On the power of correlated
+        randomness in secure computation (TCC 2013): one-time truth tables.
 
 The helper shifts the table by the mask and shares it; the owners look at the place that they opened. Bits are
 shared by exclusive or, one a byte; a table of six bits is one word of 64 bits.

@@ -10,7 +10,8 @@ Statement
     the helper. There two orders follow each other in two rounds; here they run side by side.
 
 The order s is the asker's permutation followed by the provider's, and at the same time another of the
-provider's followed by another of the asker's. The asker's share goes the first way, the provider's the second::
+provider's followed by another of the asker's. The asker's share goes the first way, the provider's the
+second::
 
     asker: masks its share, permuted by a1 --> provider: permutes by b1
     provider: masks its share, permuted by b2 --> asker: permutes by a2
@@ -67,7 +68,10 @@ def _deal_orders(engine: AidedEngine, layout: Layout, shape: tuple[int, ...]) ->
     b2 = np.empty_like(order)
     np.put_along_axis(b2, a2, order, axis=-1)
     engine.party.link("provider").send("shuffle.order", None, [b2.astype(np.uint32)])
-    drawn = [[_draw(asker, kind, shape) for kind, _ in layout], [_draw(provider, kind, shape) for kind, _ in layout]]
+    drawn = [
+        [_draw(asker, kind, shape) for kind, _ in layout],
+        [_draw(provider, kind, shape) for kind, _ in layout],
+    ]
     values = [_by(one, b1) + _by(other, a2) for one, other in zip(*drawn, strict=True)]
     deal(engine, "shuffle", layout, lambda: values)
 
@@ -78,7 +82,7 @@ def _take_order(engine: AidedEngine, shape: tuple[int, ...]) -> Order:
 
 
 def _order(stream: Stream, shape: tuple[int, ...]) -> Order:
-    """Uniform permutations along the last axis: the order of 64-bit random keys, as in `Stream.permutation`."""
+    """Uniform permutations along the last axis, by random keys as in `Stream.permutation`."""
     return np.argsort(stream.words(*shape), axis=-1, kind="stable")
 
 

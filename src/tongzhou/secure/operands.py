@@ -11,9 +11,9 @@ Statement
     masked number from the top bits of number and mask: Escudero, Ghosh, Keller, Rachuri and Scholl (CRYPTO
     2020); the smaller ring: see `halves`.
 
-An operand x lies in [-2^30, 2^30). With a uniform mask r modulo 2^32 the owners open z = x + 2^30 + r. The sum
-x + 2^30 is below 2^31, so it wrapped exactly where r has its top bit set and z has not. Hence, modulo 2^64 and
-with n = 1 where the top bit of z is clear, ::
+An operand x lies in [-2^30, 2^30). With a uniform mask r modulo 2^32 the owners open z = x + 2^30 + r. The
+sum x + 2^30 is below 2^31, so it wrapped exactly where r has its top bit set and z has not. Hence, modulo
+2^64 and with n = 1 where the top bit of z is clear, ::
 
     x = (z - 2^30) - e,    e = r - 2^32 n [top bit of r]
 
@@ -178,11 +178,11 @@ def _crosses(terms: Sequence[Term], shape: tuple[int, ...]) -> list[Array]:
             continue
         scale = np.uint64(factor % (1 << 64))
         whole += scale * left.mask * right.mask
-        for operand, partner in zip(operands, partners, strict=True):
+        for place, operand in enumerate(operands):
             if operand is left:
-                partner += scale * right.mask
+                partners[place] += scale * right.mask
             if operand is right:
-                partner += scale * left.mask
+                partners[place] += scale * left.mask
     tops = [operand.top for operand in operands if operand.top is not None]
     return [whole, *(partner.astype(np.uint32) * top for partner, top in zip(partners, tops, strict=True))]
 

@@ -8,8 +8,8 @@ Statement
     Papers: Goldschmidt, Applications of division by convergence (1964); stretched steps as in Chebyshev's
     iteration. The choice of the stretches below is our own.
 
-Goldschmidt's iteration keeps y and R with ``R = 1 - v y`` and squares R: ``y (1 + R)`` and ``R²`` follow. Where v
-is small R is near 1 and the first squarings bring little. With a stretch g between 1 and 2, ::
+Goldschmidt's iteration keeps y and R with ``R = 1 - v y`` and squares R: ``y (1 + R)`` and ``R²`` follow.
+Where v is small R is near 1 and the first squarings bring little. With a stretch g between 1 and 2, ::
 
     y' = g y (1 + R),    R' = 1 - v y' = g R² - (g - 1)
 

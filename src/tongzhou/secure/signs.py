@@ -5,8 +5,8 @@ Statement
     Who learns what: both owners learn the number, and then bits, under uniform masks; the helper learns the
     shapes.
     Assumption: as `tongzhou.secure.aided`.
-    Cost: for numbers of at most 19, 55 or 163 bits two, three or four rounds. A number of 54 bits takes 12 bytes
-    each way between the owners and 128 from the helper.
+    Cost: for numbers of at most 19, 55 or 163 bits two, three or four rounds. A number of 54 bits takes 12
+        bytes each way between the owners and 128 from the helper.
     Papers: the number is opened under a mask whose bits are dealt: Damgård, Fitzi, Kiltz, Nielsen and Toft
     (TCC 2006); tables: see `lookups`. Digits in place of bits, each with a dealt unit vector, are our own
     arrangement.

@@ -12,12 +12,13 @@ Statement
 
 With T = H + 2 l2 and the left child's sums G_l and a = H_l + l2, the gain of a split differs by a constant of
 the node from ``(G_l T - G a)² / (a (T - a) T)``. All sums of a node are first multiplied by a scale close to
-1 / T, which changes no comparison: p = a / T and q = G_l / T, for the whole node t and m. What is compared is ::
+1 / T, which changes no comparison: p = a / T and q = G_l / T, for the whole node t and m. What is compared
+is ::
 
     u² / (p (t - p)),    u = q t - m p
 
-The candidate that sends all rows left has exactly the score that a split must beat to gain anything; it stands
-for "no split" and wins ties.
+The candidate that sends all rows left has exactly the score that a split must beat to gain anything; it
+stands for "no split" and wins ties.
 
 Ranges. With W = 2^7 the format keeps |G_l| ≤ 2 W H_l (twice what the rows guarantee), so |q| < 2^8 p, |u| <
 2^9 p (t - p) ≤ 2^7 and u / (p (t - p)) < 2^9. p and t are at most 1 by the choice of scale: with y = 1 / (H +
@@ -45,7 +46,17 @@ from tongzhou.secure.shared import Shared
 from tongzhou.secure.signs import negative
 from tongzhou.secure.tournaments import place_bits, ranked, win
 
-__all__ = ["NOBODY", "SMALLEST_GAIN", "Candidates", "Found", "Level", "best_splits", "children", "constant", "root"]
+__all__ = [
+    "NOBODY",
+    "SMALLEST_GAIN",
+    "Candidates",
+    "Found",
+    "Level",
+    "best_splits",
+    "children",
+    "constant",
+    "root",
+]
 
 NOBODY: Final = 0
 """Code of "no split"; 1 is the asker, 2 the provider."""
@@ -242,7 +253,10 @@ def children(
     other = found.whole - found.portion
     left, inverted, right, scale = open_operands(engine, found.portion, found.inverse, other, level.scale)
     # 1 / (4 p) from 1 / (4 p (t - p)), and so for the other side.
-    quarters = [reduced(engine, one, REST_BITS) for one in multiply(engine, [(1, right, inverted)], [(1, left, inverted)])]
+    quarters = [
+        reduced(engine, one, REST_BITS)
+        for one in multiply(engine, [(1, right, inverted)], [(1, left, inverted)])
+    ]
     first, second = open_operands(engine, *quarters)
     raw = [one.scaled(4) for one in multiply(engine, [(1, first, scale)], [(1, second, scale)])]
     inverses = [reduced(engine, one, _INVERSE_BITS) for one in raw]
@@ -280,7 +294,7 @@ def _left(candidates: Candidates, sums: Halved, total: Halved, shape: tuple[int,
 def _scale(
     engine: AidedEngine, settings: BoostSettings, level: Level, gradient: Halved, curvature: Halved
 ) -> _Scaled:
-    """p, t, u and ``1 / (4 p (t - p))`` of all candidates."""
+    """The p, t, u and ``1 / (4 p (t - p))`` of all candidates."""
     form = BoostFormat.of(settings)
     nodes = gradient.shape[0]
     penalty = _units(settings.l2, form.curvature, 1)
@@ -300,7 +314,9 @@ def _scale(
     p, q, t, m = open_operands(engine, portion, mean, whole, middle)
     spread, lean = multiply(engine, [(1, p, t), (-1, p, p)], [(1, q, t), (-1, m, p)])
     lean_value = reduced(engine, lean, _MEAN_BITS + REST_BITS - _LEAN_BITS)
-    inverted = reduced(engine, inverse(engine, _rest(engine, spread, factor=4, bits=2 * REST_BITS)), INVERSE_DROP)
+    inverted = reduced(
+        engine, inverse(engine, _rest(engine, spread, factor=4, bits=2 * REST_BITS)), INVERSE_DROP
+    )
     u, y = open_operands(engine, lean_value, inverted)
     return _Scaled(portion, whole, u, inverted, y, lean_value)
 
@@ -342,7 +358,7 @@ def _valid(
 
 
 def _against(candidates: Candidates, lean: Halved, constrained: NDArray[np.intp]) -> Halved:
-    """u of the constrained candidates, negative where the direction is not respected."""
+    """The u of constrained candidates, negative where the direction is not respected."""
     shape = (lean.shape[0], len(constrained))
     if lean.share is None:
         return Halved(shape, None)

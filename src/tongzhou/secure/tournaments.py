@@ -11,8 +11,8 @@ Statement
     Paper: shuffling before comparisons are opened: Hamada, Kikuchi, Ikarashi, Chida and Takahashi,
     Practically efficient multi-party sorting protocols from comparison sort algorithms (ICISC 2012).
 
-In each stage the places fall into groups, within a group every pair is compared at once, and the winner of the
-group goes on.
+In each stage the places fall into groups, within a group every pair is compared at once, and the winner of
+the group goes on.
 """
 
 from collections.abc import Sequence
@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 from tongzhou.secure.aided import AidedEngine
 from tongzhou.secure.dealing import Array, Layout
 from tongzhou.secure.lookups import open_bits
+from tongzhou.secure.mixing import shuffle
 from tongzhou.secure.ring import Words
 from tongzhou.secure.shared import Shared
-from tongzhou.secure.mixing import shuffle
 from tongzhou.secure.signs import negative
 
 __all__ = ["KEY_BITS", "Winner", "groupings", "place_bits", "ranked", "win"]
