@@ -137,10 +137,13 @@ def _stage(engine: AidedEngine, keys: Words | None, places: Places, size: int) -
         ).reshape(shape)
     bits = negative(engine, Shared(shape, difference), KEY_BITS)
     beaten = open_bits(engine, "order", bits, shape)
-    losses = np.zeros((*shape[:2], size), dtype=np.int64)
-    for pair, (one, other) in enumerate(zip(first, second, strict=True)):
-        losses[..., one] += beaten[..., pair]
-        losses[..., other] += 1 - beaten[..., pair]
+    if keys is None:
+        return places[:, grid[:, 0]]
+    # Who is beaten in a pair has lost once, else the other has.
+    turned = np.zeros((len(first), size), dtype=np.float32)
+    turned[np.arange(len(first)), first] += 1
+    turned[np.arange(len(first)), second] -= 1
+    losses = beaten.astype(np.float32) @ turned + np.arange(size, dtype=np.float32)
     best = np.argmin(losses, axis=-1)
     found: Places = np.take_along_axis(places[:, grid], best[..., np.newaxis], axis=-1)[..., 0]
     return found
