@@ -34,9 +34,7 @@ def test_numbers_are_kept_where_the_bit_is_one(
 
 @settings(max_examples=15, deadline=None)
 @given(
-    pairs=st.lists(
-        st.tuples(st.integers(0, 1), st.integers(-(2**31), 2**31 - 1)), min_size=1, max_size=20
-    )
+    pairs=st.lists(st.tuples(st.integers(0, 1), st.integers(-(2**31), 2**31 - 1)), min_size=1, max_size=20)
 )
 def test_every_number_and_bit(pairs: list[tuple[int, int]]) -> None:
     bits = np.array([bit for bit, _ in pairs], dtype=np.uint8)

@@ -15,7 +15,9 @@ NUMBERS = st.integers(-LIMIT, LIMIT - 1)
 
 def products(left: np.ndarray, right: np.ndarray, masks: list[np.ndarray]) -> list[np.ndarray]:
     def program(engine):
-        one, two = open_operands(engine, halves_of(engine, left, masks[0]), halves_of(engine, right, masks[1]))
+        one, two = open_operands(
+            engine, halves_of(engine, left, masks[0]), halves_of(engine, right, masks[1])
+        )
         sums = multiply(
             engine, [(1, one, two)], [(1, one, one)], [(3, one, two), (-2, one, one), (1, two, two)]
         )
