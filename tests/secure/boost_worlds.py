@@ -64,7 +64,8 @@ def table(
 
 def settings(rows: int = 600, asker: int = 2, provider: int = 3, **options: Any) -> BoostSettings:
     """Small trees."""
-    return BoostSettings(rows, asker, provider, **({"trees": 3, "depth": 2, "bins": 8} | options))
+    known = {"rows": rows, "asker_columns": asker, "provider_columns": provider}
+    return BoostSettings(**(known | {"trees": 3, "depth": 2, "bins": 8} | options))
 
 
 def _part(engine: AidedEngine, words: np.ndarray, masks: np.ndarray) -> np.ndarray | None:
