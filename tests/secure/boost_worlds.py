@@ -51,12 +51,17 @@ def each(results: dict[str, Any], place: int) -> dict[str, Any]:
 
 
 def table(
-    rows: int = 600, asker: int = 2, provider: int = 3, *, missing: float = 0.0, **options: Any
+    rows: int = 600, asker: int = 2, provider: int = 3, *, missing: float = 0.0
 ) -> tuple[OwnerBlock, OwnerBlock]:
-    """Both owners' rows, with some values missing, more often where the label is 1."""
+    """Both owners' rows, with some values missing, more often where the label is 1.
+
+    Each column has its own grid of values, so that bins of two columns seldom hold equally many rows.
+    """
     blocks = clients(rows, asker, provider, seed=5, rate=0.3)
     source = np.random.default_rng(6)
-    for block in blocks:
+    for side, block in enumerate(blocks):
+        grid = 0.17 + 0.06 * np.arange(block.values.shape[1]) + 0.03 * side
+        block.values[:] = np.rint(block.values / grid) * grid
         gone = source.random(block.values.shape) < missing * (1 + 2 * blocks[0].label[:, np.newaxis])
         block.values[gone] = np.nan
     return blocks

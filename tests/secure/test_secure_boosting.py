@@ -1,7 +1,7 @@
 """Protected boosting grows the trees that the reference grows in the clear, with every setting.
 
-In small nodes of a first tree two splits can be exactly as good as each other, for example where they cut off the
-same rows; rounding decides then. The data and settings here have no such ties.
+In small nodes of a first tree two splits can be exactly as good as each other, for example where they cut off
+the same rows; rounding decides then. The data and settings here have no such ties.
 """
 
 from typing import Any
