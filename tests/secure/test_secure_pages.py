@@ -5,17 +5,31 @@ from pathlib import Path
 
 import pytest
 
-from tongzhou.secure import aided, counting, logistic, matching, scoring, staircase
+from tongzhou.secure import aided, boost_scoring, boosting, counting, logistic, matching, scoring, staircase
 
 PAGES = Path(__file__).parents[2] / "docs" / "protocols"
 MODULES = {
     "aided": [aided],
+    "boosting": [boosting, boost_scoring],
     "counting": [counting],
     "logistic": [logistic, staircase],
     "matching": [matching.match_dh, matching.match_aided],
     "scoring": [scoring],
 }
 AUTHORS = {
+    "boosting": [
+        "Chen",
+        "Guestrin",
+        "Fang",
+        "Zhao",
+        "Tan",
+        "Yu",
+        "Wang",
+        "Zhou",
+        "Zhang",
+        "2011.09290",
+        "2307.10318",
+    ],
     "aided": ["Beaver", "Escudero", "Ghosh", "Keller", "Rachuri", "Scholl"],
     "counting": ["Chase", "Ghosh", "Poburinnaya"],
     "logistic": ["Boura", "Chillotti", "Gama", "Jetchev", "Peceny", "Petric", "Korzilius", "Schoenmakers"],
@@ -61,6 +75,17 @@ def test_every_page_has_a_statement(name: str) -> None:
                 "below 3e-6",
             ],
         ),
+        (
+            "boosting",
+            [
+                "9 n d 2^(D-1) bytes",
+                "8 n (5 + 4 K) bytes",
+                "28 n 2^D bytes",
+                "37 D + 14 rounds",
+                "16 m (l + 1) bytes",
+                "29 - L fractional bits",
+            ],
+        ),
         ("matching", ["64 bytes for each identifier of the asker", "16 bytes an identifier to the helper"]),
         ("scoring", ["8 m (d + 3) bytes"]),
     ],
@@ -78,7 +103,8 @@ def test_modules_that_a_page_names_exist(name: str) -> None:
         assert Path(aided.__file__).with_name(f"{module}.py").exists(), module
 
 
-def test_the_example_runs() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", page("aided"), re.DOTALL)
-    assert "assert outcome" in code
-    exec(compile(code, "aided.md", "exec"), {})
+@pytest.mark.parametrize("name", ["aided", "boosting"])
+def test_the_example_runs(name: str) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", page(name), re.DOTALL)
+    assert "\nassert " in code
+    exec(compile(code, f"{name}.md", "exec"), {})
