@@ -81,7 +81,7 @@ def test_every_page_has_a_statement(name: str) -> None:
                 "9 n d 2^(D-1) bytes",
                 "8 n (5 + 4 K) bytes",
                 "28 n 2^D bytes",
-                "37 D + 14 rounds",
+                "41 D + 14 rounds",
                 "16 m (l + 1) bytes",
                 "29 - L fractional bits",
             ],

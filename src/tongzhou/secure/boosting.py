@@ -11,7 +11,7 @@ Statement
     Assumption: as `tongzhou.secure.aided`.
     Cost: with n rows, d columns, K harmonics and trees of depth D, a tree takes about 9 n d 2^(D-1) bytes
     for its histograms, 8 n (5 + 4 K) bytes for gradients, 28 n 2^D bytes for membership and scores, and
-    37 D + 14 rounds; see `splits` for what the search takes.
+    41 D + 14 rounds; see `splits` for what the search takes.
     Papers: Chen and Guestrin, XGBoost (KDD 2016). On shared values, with the order of each column permuted by
     dealt randomness: Fang, Zhao, Tan, Chen, Yu, Wang, Wang, Zhou and Zhang, Large-scale secure XGB for
     vertical federated learning (CIKM 2021). Attacks on what others open: Weng and others, arXiv 2011.09290;
