@@ -6,7 +6,7 @@ from boost_worlds import halves_of, joined, masks_for, play, words_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tongzhou.secure.halves import Halved, own_halves, reduced, stack_halves
+from tongzhou.secure.halves import Halved, reduced, stack_halves
 
 WORDS = st.integers(-(2**62), 2**62)
 
@@ -62,15 +62,3 @@ def test_shapes_are_broadcast_at_every_party() -> None:
     assert (column + row).shape == (3, 4)
     assert (Halved((3, 1), None) - Halved((4,), None)).shape == (3, 4)
     assert Halved((3, 1), None).sliced(slice(0, 2)).shape == (2, 1)
-
-
-def test_an_own_number_needs_no_message() -> None:
-    def program(engine):
-        mine = np.array([4, 9], dtype=np.uint32) if engine.party.role == "provider" else None
-        before = sum(link.traffic.messages_sent for link in engine.party.session.links.values())
-        value = own_halves(engine, mine, (2,))
-        after = sum(link.traffic.messages_sent for link in engine.party.session.links.values())
-        assert before == after
-        return value
-
-    assert joined(play(program)).tolist() == [4, 9]

@@ -233,7 +233,7 @@ def best_splits(
         nodes,
         slots,
     )
-    found = [Halved((nodes,), share) for share in won.shares] or [Halved((nodes,), None)] * len(payload)
+    found = [Halved((nodes,), share) for share in won] or [Halved((nodes,), None)] * len(payload)
     first, second, portion, inverted, owner, code = found
     return Found(first, second, portion, inverted, scaled.whole.reshaped(nodes), owner, code)
 
