@@ -91,8 +91,8 @@ def _against_sgb(subjects: Subjects, ours: str) -> float | None:
 def _gap(subjects: Subjects) -> float | None:
     """Largest difference of AUC between ours and LightGBM, over all depths and numbers of trees.
 
-    The mean over all folds is the reference's, corrected by what protected training differs from it on the folds
-    that both had.
+    The mean over all folds is the reference's, corrected by how far protected training is from it on the
+    folds that both had.
     """
     gaps = []
     for name, ours in subjects.items():
