@@ -52,12 +52,12 @@ def test_protected_trees_rank_unseen_clients_as_the_reference_does(blocks, depth
         TRAINED, *(b.values.shape[1] for b in blocks), trees=6, depth=depth, min_child_weight=5.0
     )
     outcome, clear = simulate("aided", BoostTask(given), *training), boost_clear(given, *training)
-    # Many values of this table are frequent, so that a few splits are all but equally good.
-    assert len(differences(outcome, clear)) <= 0.05 * given.trees * given.leaves
+    # In small nodes no row lies between some neighbouring thresholds, which so are equally good.
+    assert len(differences(outcome, clear)) <= 0.2 * given.trees * given.leaves
     label = blocks[0].label[TRAINED:]
     found = []
     for models in ((outcome.asker.model, outcome.provider.model), (clear.asker, clear.provider)):
         new = [BoostScoreInput(b.values[TRAINED:], model) for b, model in zip(blocks, models, strict=True)]
         found.append(simulate("aided", BoostScoreTask(HELD_OUT, given.trees, depth), *new).asker)
-    assert auc(label, found[0]) == pytest.approx(auc(label, found[1]), abs=0.003)
+    assert auc(label, found[0]) == pytest.approx(auc(label, found[1]), abs=0.002)
     assert auc(label, found[0]) > 0.72
