@@ -87,7 +87,7 @@ OFFERS = {
     "digest": ({"plan_digest": "0" * 64}, "bank sent a plan that does not fit its digest"),
     "no plan": ({"plan": "{}"}, "the plan of bank"),
     "not JSON": ({"plan": "["}, "not valid JSON"),
-    "base of a scorecard": ({"base_run": "run-other-1"}, "a scorecard rests on no other run"),
+    "base of a scorecard": ({"base_run": "run-other-1"}, "only scores rest on another run"),
     "scores without a base": ({"kind": "score", "base_run": "run-nowhere"}, "there is no run run-nowhere"),
 }
 

@@ -167,4 +167,4 @@ def test_a_partner_refuses_an_offer_of_mode_local(town) -> None:
         pytest.raises(Exception, match="cardnet stopped: bank offers a plan of mode local"),
         call_parties(town.bank, local, "local-offer-1") as session,
     ):
-        lead(JobContext(town.bank, Job(local, "local-offer-1"), "asker", session), Silent())
+        lead(JobContext(town.bank, Job(local, "local-offer-1", "scorecard"), "asker", session), Silent())

@@ -123,7 +123,7 @@ WRONG = [
     (
         'columns = ["limit", "sex", "age"]',
         "columns = []",
-        r"tables\.bank\.columns must have 1 to 1000 entries, got 0",
+        r"plan\.toml:17: tables\.bank\.columns is missing",
     ),
     (
         'columns = ["limit", "sex", "age"]',
@@ -145,8 +145,12 @@ WRONG = [
         '[parties]\nasker = "Bank"',
         r"parties\.asker must be a name of small letters",
     ),
-    ('mode = "aided"', 'mode = "pair"', r'plan\.toml:4: mode "pair" is not built yet; use mode "aided"'),
-    ('mode = "aided"', 'mode = "aidded"', r"one of aided, local, got .aidded.; did you mean aided"),
+    (
+        'mode = "aided"',
+        'mode = "pair"',
+        r"plan\.toml:4: job scorecard does not run in mode pair; it runs in aided, local",
+    ),
+    ('mode = "aided"', 'mode = "aidded"', r"one of aided, local, pair, got .aidded.; did you mean aided"),
     ('mode = "aided"', 'mode = "local"', r'plan\.toml:9: mode "local" has no helper'),
     ('helper = "helper"\n', "", r'plan\.toml:6: mode "aided" needs parties\.helper'),
     ('helper = "helper"', 'helper = "bank"', r"plan\.toml:6: bank has two roles"),

@@ -211,7 +211,8 @@ def expected_violations(grant: Grant, request: GrantRequest, used: int, revoked:
         "runs": used < grant.runs,
         "purpose": request.purpose == grant.purpose,
         "table": request.table == grant.table,
-        "columns": bool(request.columns) and set(request.columns) <= set(grant.columns),
+        "columns": set(request.columns) <= set(grant.columns)
+        and (bool(request.columns) or set(request.protocols) == {"match"}),
         "mode": request.mode in grant.modes,
         "helper": helper_fits,
         "protocols": set(request.protocols) <= set(grant.protocols),

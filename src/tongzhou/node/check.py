@@ -7,13 +7,14 @@ from tongzhou.data.findings import Finding
 from tongzhou.data.profile import check
 from tongzhou.errors import DataError, GrantError, NotFoundError, PeerError, PlanError, TongzhouError
 from tongzhou.node.home import Home
+from tongzhou.node.job_follow import grant_request
 from tongzhou.node.plan import Plan, plan_digest
 from tongzhou.node.tables import load_table
-from tongzhou.parties.grants import PROTOCOLS, Grant, GrantRequest, Openings
+from tongzhou.parties.grants import Grant, GrantRequest
 from tongzhou.parties.names import near_name
 from tongzhou.parties.times import Clock, utc_now
 
-__all__ = ["JobCheck", "check_job", "request_of"]
+__all__ = ["JobCheck", "check_job"]
 
 
 # The kind, and so the exit code, of what stops a run; other findings are about the data.
@@ -56,26 +57,6 @@ class JobCheck(msgspec.Struct, frozen=True, kw_only=True):
         return None
 
 
-def request_of(plan: Plan) -> GrantRequest:
-    """What a plan asks of its provider, in the words of a grant."""
-    openings = plan.openings
-    return GrantRequest(
-        asker=plan.parties.asker,
-        helper=plan.parties.helper,
-        purpose=plan.purpose,
-        table=plan.tables[plan.parties.provider].table,
-        columns=list(plan.tables[plan.parties.provider].columns),
-        mode=plan.mode,
-        protocols=list(PROTOCOLS),  # type: ignore[arg-type]
-        openings=Openings(
-            bin_counts=openings.bin_counts,
-            card=openings.card,
-            reasons=openings.reasons,
-            training_summary=openings.training_summary,
-        ),
-    )
-
-
 def check_job(home: Home, plan: Plan, *, clock: Clock = utc_now) -> JobCheck:
     """Hold a plan against the own tables, label, grants and trusted partners; nothing is sent or changed.
 
@@ -100,7 +81,7 @@ def check_job(home: Home, plan: Plan, *, clock: Clock = utc_now) -> JobCheck:
         findings += _check_trust(home, plan)
         if role == "provider":
             try:
-                grant = home.grants.find(request_of(plan), clock())
+                grant = home.grants.find(grant_request(plan, plan.job), clock())
             except GrantError as error:
                 findings.append(_error("grant", error))
     return JobCheck(
@@ -108,7 +89,7 @@ def check_job(home: Home, plan: Plan, *, clock: Clock = utc_now) -> JobCheck:
         digest=plan_digest(plan),
         party=home.party_id,
         role=role,
-        request=request_of(plan),
+        request=grant_request(plan, plan.job),
         grant=grant,
         findings=sorted(findings, key=lambda finding: finding.severity != "error"),
     )

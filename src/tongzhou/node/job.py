@@ -37,13 +37,13 @@ class Job:
 
     plan: Plan
     run_id: str
-    kind: JobKind = "scorecard"
+    kind: JobKind
     base_run: str = ""
     applicants: Applicants | None = None
 
     @classmethod
     def offered(cls, offer: Offer, plan: Plan) -> "Job":
-        """The job that an asker offers."""
+        """The run that an asker offers."""
         return cls(plan, offer.run_id, offer.kind, offer.base_run)
 
     @property

@@ -15,11 +15,12 @@ from tongzhou.node.job import Job
 from tongzhou.node.job_context import JobContext
 from tongzhou.node.job_faults import INTERNAL_FAULT, note_failure, our_kinds
 from tongzhou.node.job_journal import attempts_of, commit_table, enter_missing, note_end, note_refusal
-from tongzhou.node.job_messages import MAX_ATTEMPTS, Acceptance, Offer, StepOrder
+from tongzhou.node.job_messages import MAX_ATTEMPTS, Acceptance, JobKind, Offer, StepOrder, protocols_of
 from tongzhou.node.job_play import play_step
 from tongzhou.node.job_watch import watching
 from tongzhou.node.job_witness import exchange_cosignatures
-from tongzhou.node.plan import Plan, decode_plan, plan_digest
+from tongzhou.node.plan import Plan, PlanOpenings, decode_plan, plan_digest
+from tongzhou.node.plan_jobs import JOB_RULES
 from tongzhou.node.store import RunRecord
 from tongzhou.parties.grants import Grant, GrantRequest, Openings
 from tongzhou.parties.times import utc_now
@@ -33,7 +34,7 @@ __all__ = ["OfferedJob", "follow_job", "grant_request", "read_offer"]
 Clock = Callable[[], datetime]
 
 _REFUSAL_MAX: Final = 2000
-_PROTOCOLS: Final = {"scorecard": ["match", "bin", "train", "score"], "score": ["match", "score"]}
+_NO_OPENINGS: Final = PlanOpenings(bin_counts="provider", card="shared", reasons=0, training_summary=False)
 
 
 class OfferedJob(msgspec.Struct, frozen=True):
@@ -114,9 +115,11 @@ def _known_run(home: Home, offer: Offer, plan: Plan) -> RunRecord | None:
 
 def _check_base_run(home: Home, offer: Offer, plan: Plan) -> None:
     """Scores rest on a finished run of the same plan, and on nothing else."""
-    if offer.kind == "scorecard":
+    if offer.kind != "score":
         if offer.base_run:
-            raise ProtocolError("a scorecard rests on no other run, got {run}", run=offer.base_run)
+            raise ProtocolError("only scores rest on another run, got {run}", run=offer.base_run)
+        if offer.kind != plan.job:
+            raise ProtocolError("the plan asks for {wanted}, not for {got}", wanted=plan.job, got=offer.kind)
         return
     try:
         base = home.store.run(offer.base_run)
@@ -156,7 +159,7 @@ def _check_own_table(home: Home, plan: Plan) -> None:
 
 def _find_grant(home: Home, job: Job, known: RunRecord | None, now: datetime) -> Grant:
     """The grant for a run; one that began before stays with the grant that it began under."""
-    request = grant_request(job.plan, job)
+    request = grant_request(job.plan, job.kind)
     if known is None or known.grant_id is None:
         return home.grants.find(request, now, run_id=job.run_id)
     if known.state != "done":
@@ -164,10 +167,12 @@ def _find_grant(home: Home, job: Job, known: RunRecord | None, now: datetime) ->
     return home.grants.get(known.grant_id)
 
 
-def grant_request(plan: Plan, job: Job | None = None) -> GrantRequest:
-    """What a job asks of the provider's data; a scorecard of the plan, if no job is named."""
+def grant_request(plan: Plan, kind: JobKind) -> GrantRequest:
+    """What a run asks of the provider's data."""
     table, openings = plan.tables[plan.parties.provider], plan.openings
-    kind = "scorecard" if job is None else job.kind
+    if kind != "score" and "openings" not in JOB_RULES[kind].sections:
+        # What no section of its plan opens, the job cannot open.
+        openings = _NO_OPENINGS
     scores = kind == "score"
     return GrantRequest(
         asker=plan.parties.asker,
@@ -176,7 +181,7 @@ def grant_request(plan: Plan, job: Job | None = None) -> GrantRequest:
         table=table.table,
         columns=list(table.columns),
         mode=plan.mode,
-        protocols=list(_PROTOCOLS[kind]),  # type: ignore[arg-type]
+        protocols=list(protocols_of(kind)),
         openings=Openings(
             bin_counts="provider" if scores else openings.bin_counts,
             card=openings.card,
@@ -359,13 +364,13 @@ def _check_terms(context: JobContext, grant: Grant, order: StepOrder) -> None:
             grant=grant.grant_id,
             minimum=grant.minimum_bin_rows,
         )
-    request = grant_request(context.plan, context.job)
+    request = grant_request(context.plan, context.job.kind)
     context.home.grants.check(grant.grant_id, request, context.clock(), run_id=context.run_id)
 
 
 def _grant_check(offered: OfferedJob) -> Callable[[Home, datetime], None]:
     """What the watcher asks: whether the grant still holds."""
-    request = grant_request(offered.plan, offered.job)
+    request = grant_request(offered.plan, offered.offer.kind)
 
     def check(home: Home, now: datetime) -> None:
         if offered.grant is not None:

@@ -137,7 +137,7 @@ def _terms(home: Home, job: Job, own: str, acceptances: Mapping[str, Acceptance]
     if job.plan.mode != "local":
         grant = _check_grant(home, job, provider)
         minimum_bin_rows = grant.minimum_bin_rows
-        if job.kind == "scorecard":
+        if job.kind != "score":
             minimum_rows = max(minimum_rows, grant.minimum_rows)
     return _Terms(
         acceptances=tuple(acceptances.values()),

@@ -8,9 +8,12 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from tongzhou.node.plan_jobs import JOB_RULES, PlanJob
+from tongzhou.parties.grants import Protocol
 from tongzhou.secure.party import Opening
 
 __all__ = [
+    "ALL_STEPS",
     "JOB_PURPOSE",
     "MAX_ATTEMPTS",
     "PEER_PURPOSE",
@@ -31,6 +34,7 @@ __all__ = [
     "StepOrder",
     "StepReport",
     "TrainShape",
+    "protocols_of",
     "steps_of",
 ]
 
@@ -43,13 +47,16 @@ WITNESS_PURPOSE: Final = "witness"
 PEER_PURPOSE: Final = "job-peer"
 """Purpose of a provider's call to the helper of the same run."""
 
-JobKind = Literal["scorecard", "score"]
-"""What a job makes: a scorecard, or scores of new applicants with the card of an earlier run."""
-
-STEPS: Final = ("match", "bin", "select", "train", "score", "publish")
-"""The steps of a scorecard job, in order; each is saved by every party before the next begins."""
+JobKind = PlanJob | Literal["score"]
+"""What a run makes: what its plan says, or scores of new applicants with the card of an earlier run."""
 
 _SCORE_STEPS: Final = ("match", "score")
+
+STEPS: Final = JOB_RULES["scorecard"].steps
+"""The steps of a scorecard job, in order."""
+
+ALL_STEPS: Final = tuple(sorted({step for rules in JOB_RULES.values() for step in rules.steps}))
+"""The name of every step of any job."""
 
 SILENCE_S: Final = 900.0
 """Seconds of silence that a party of a run bears: matching a million identifiers is minutes of computing."""
@@ -81,7 +88,12 @@ _Words = Annotated[dict[_Word, _Word], Meta(max_length=_MAX_PARTIES)]
 
 def steps_of(kind: JobKind) -> tuple[str, ...]:
     """The steps of a kind of job, in order."""
-    return STEPS if kind == "scorecard" else _SCORE_STEPS
+    return _SCORE_STEPS if kind == "score" else JOB_RULES[kind].steps
+
+
+def protocols_of(kind: JobKind) -> tuple[Protocol, ...]:
+    """The joint computations that a grant must allow for a kind of job."""
+    return _SCORE_STEPS if kind == "score" else JOB_RULES[kind].protocols
 
 
 class _Message(Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,8 +142,8 @@ class Acceptance(_Message, frozen=True):
 
     party: _Word
     plan_digest: _Digest
-    done: Annotated[tuple[_Step, ...], Meta(max_length=len(STEPS))]
-    attempts: Annotated[dict[_Step, _Attempt], Meta(max_length=len(STEPS))] = {}
+    done: Annotated[tuple[_Step, ...], Meta(max_length=len(ALL_STEPS))]
+    attempts: Annotated[dict[_Step, _Attempt], Meta(max_length=len(ALL_STEPS))] = {}
     grant_id: _Word = ""
     grant: Annotated[str, Meta(max_length=1 << 19)] = ""
     minimum_rows: _Count = 0

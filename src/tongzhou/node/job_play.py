@@ -80,7 +80,9 @@ def _receipt(context: JobContext, order: StepOrder, facts: dict[str, object]) ->
         roles={str(role): name for role, name in sorted(context.party.names.items())},
         commitments=dict(sorted(order.commitments.items())),
         facts={name: str(facts[name]) for name in sorted(facts)},
-        learned={role: words[0] for role, words in sorted(statement.learned.items())},
+        learned={
+            role: words[0] for role, words in sorted(statement.learned.items()) if role in context.party.names
+        },
         mode=plan.mode,
         kind=context.job.kind,
         base_run=context.job.base_run,

@@ -20,6 +20,7 @@ from tongzhou.node.job_messages import Kept, MatchFacts
 from tongzhou.node.job_publish import publish_step
 from tongzhou.node.job_states import BinState, MatchState, SelectState, VariableOffer
 from tongzhou.node.job_training import score_step, train_step
+from tongzhou.node.plan_jobs import JOB_RULES
 from tongzhou.risk.selection import Candidate, select_variables
 from tongzhou.secure.matching import MatchSettings
 from tongzhou.secure.tasks import MatchTask
@@ -37,15 +38,10 @@ def match_step(context: JobContext) -> Played:
     if not context.is_owner:
         task.run(context.seat, None)
         told, _ = context.party.link("asker").recv("match.facts", MatchFacts)
-        return None, msgspec.to_builtins(told)
+        return None, _facts(context, told)
     identifiers = context.identifiers()
     places = _matched(context, task, identifiers)
-    if context.job.kind == "score":
-        # Every applicant is new to the card, so reasons may be told for each of them.
-        held_out = np.ones(len(places), dtype=np.bool_)
-    else:
-        names = [identifiers[place] for place in places]
-        held_out = held_out_rows(names, plan.holdout.seed, plan.holdout.share)
+    held_out = _set_aside(context, [identifiers[place] for place in places])
     facts = MatchFacts(int(held_out.sum()), len(places), int((~held_out).sum()))
     if context.job.kind == "scorecard" and min(facts.held_out_rows, facts.training_rows) == 0:
         raise DataError(
@@ -55,7 +51,22 @@ def match_step(context: JobContext) -> Played:
         )
     if context.role == "asker":
         context.tell_helper("match.facts", facts)
-    return MatchState(places, held_out), msgspec.to_builtins(facts)
+    return MatchState(places, held_out), _facts(context, facts)
+
+
+def _set_aside(context: JobContext, identifiers: list[str]) -> NDArray[np.bool_]:
+    """Which of the matched rows are kept for evaluation."""
+    if "holdout" in JOB_RULES[context.plan.job].sections and context.job.kind != "score":
+        return held_out_rows(identifiers, context.plan.holdout.seed, context.plan.holdout.share)
+    # Every applicant is new to the card, so reasons may be told for each of them; a match sets nothing aside.
+    return np.full(len(identifiers), context.job.kind == "score", dtype=np.bool_)
+
+
+def _facts(context: JobContext, facts: MatchFacts) -> dict[str, object]:
+    """What every party may know of a match; a job that only matches has no other rows to tell of."""
+    if context.job.kind == "match":
+        return {"matched_rows": facts.matched_rows}
+    return dict(msgspec.to_builtins(facts))
 
 
 def _matched(context: JobContext, task: MatchTask, identifiers: list[str]) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct, field
 
 from tongzhou.errors import NotFoundError, PlanError, StorageError
 from tongzhou.node._strict import Place, convert, parse_toml
+from tongzhou.node.plan_jobs import JOB_RULES, PlanJob
 from tongzhou.parties.names import near_name
 
 __all__ = [
@@ -42,6 +43,8 @@ __all__ = [
 _PLAN_BYTES_MAX = 1 << 20
 _COLUMNS_MAX = 1000
 
+Mode = Literal["aided", "pair", "local"]
+
 _NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 _Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=_NAME)]
 # One DNS label, as `parties.names` allows: a certificate names the party by it.
@@ -50,14 +53,23 @@ _Column = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class _Head(Struct, frozen=True):
+    """Goes first in a plan, field by field."""
+
     name: Annotated[_Name, Meta(description="name of the plan; runs and models carry it")]
     purpose: Annotated[
         str, Meta(min_length=1, max_length=200, description="purpose, as the grant must name it")
     ]
     mode: Annotated[
-        Literal["aided", "local"],
-        Meta(description="trust mode: aided (a neutral helper) or local (one process, no protection)"),
+        Mode,
+        Meta(
+            description="trust mode: aided (a neutral helper), pair (two owners and nobody else) or local "
+            "(one process, no protection)"
+        ),
     ]
+    job: Annotated[
+        PlanJob,
+        Meta(description="what is computed: scorecard, or match (only find the common rows)"),
+    ] = "scorecard"
 
 
 class Parties(Struct, frozen=True):
@@ -94,9 +106,7 @@ class PlanTable(Struct, frozen=True):
     """What one owner brings: a named table of its own and the columns used."""
 
     table: Annotated[_Name, Meta(description="name under which the owner added the table")]
-    columns: Annotated[
-        tuple[_Column, ...], Meta(min_length=1, max_length=_COLUMNS_MAX, description="columns used")
-    ]
+    columns: Annotated[tuple[_Column, ...], Meta(max_length=_COLUMNS_MAX, description="columns used")] = ()
     label: (
         Annotated[_Column, Meta(description="column of the 0/1 label; on the asker's side only")] | None
     ) = None
@@ -174,7 +184,8 @@ class Plan(Struct, frozen=True):
     Attributes:
         name: name of the plan.
         purpose: purpose, as the grant must name it.
-        mode: trust mode, "aided" or "local".
+        mode: trust mode.
+        job: what is computed.
         parties: roles.
         match: matching; `match.identifier` maps both owners to their column.
         tables: what each owner brings, by party identifier.
@@ -188,7 +199,8 @@ class Plan(Struct, frozen=True):
 
     name: str
     purpose: str
-    mode: Literal["aided", "local"]
+    mode: Mode
+    job: PlanJob
     parties: Parties
     match: Match
     tables: dict[str, PlanTable]
@@ -251,6 +263,8 @@ class _Document(Struct, frozen=True):
     )
 
 
+_HEAD = _Head.__struct_fields__
+
 DOCUMENT: type[Struct] = _Document
 """The sections and keys of a plan file, with types, bounds and meanings; the manual is written from it."""
 
@@ -301,8 +315,9 @@ def is_table_name(text: str) -> bool:
 
 
 def encode_plan(plan: Plan) -> bytes:
-    """Canonical JSON of a plan: sorted keys, every default written out."""
-    return msgspec.json.encode(plan, order="sorted")
+    """Canonical JSON of a plan: sorted keys, every default of the sections that its job has written out."""
+    keys = (*_HEAD, "parties", *JOB_RULES[plan.job].sections)
+    return msgspec.json.encode({key: getattr(plan, key) for key in keys}, order="sorted")
 
 
 def decode_plan(data: bytes, name: str) -> Plan:
@@ -323,7 +338,7 @@ def decode_plan(data: bytes, name: str) -> Plan:
         raise PlanError(
             "{where}: {key} must be a section, got {got}", where=name, key="plan", got=type(raw).__name__
         )
-    head = {key: raw.pop(key) for key in ("name", "purpose", "mode") if key in raw}
+    head = {key: raw.pop(key) for key in _HEAD if key in raw}
     return _build({"plan": head, **_without_nulls(raw)}, Place(name))
 
 
@@ -339,26 +354,37 @@ def _without_nulls(raw: Any) -> Any:
 
 
 def _build(raw: dict[str, Any], place: Place) -> Plan:
-    _refuse_unbuilt_mode(raw, place)
     document = convert(_spread_identifier(raw), _Document, place)
     head = document.plan
     plan = Plan(
-        name=head.name,
-        purpose=head.purpose,
-        mode=head.mode,
-        **{key: getattr(document, key) for key in Plan.__struct_fields__[3:]},
+        **{key: getattr(head, key) for key in _HEAD},
+        **{key: getattr(document, key) for key in Plan.__struct_fields__[len(_HEAD) :]},
     )
+    _check_job(plan, raw, place)
     for check in (_check_roles, _check_owners, _check_label, _check_columns, _check_binning):
         check(plan, place)
     return plan
 
 
-def _refuse_unbuilt_mode(raw: dict[str, Any], place: Place) -> None:
-    head = raw.get("plan")
-    if isinstance(head, dict) and head.get("mode") == "pair":
+def _check_job(plan: Plan, raw: dict[str, Any], place: Place) -> None:
+    """Only sections that the job reads, and only a mode that it runs in: nothing is silently ignored."""
+    rules = JOB_RULES[plan.job]
+    for section in raw:
+        if section not in ("plan", "parties", *rules.sections):
+            raise PlanError(
+                "{where}: job {job} reads no section {section}; it reads {allowed}",
+                where=place.at(section),
+                job=plan.job,
+                section=section,
+                allowed=", ".join(rules.sections),
+            )
+    if plan.mode not in rules.modes:
         raise PlanError(
-            '{where}: mode "pair" is not built yet; use mode "aided" with a neutral helper',
+            "{where}: job {job} does not run in mode {mode}; it runs in {allowed}",
             where=place.at("plan", "mode"),
+            job=plan.job,
+            mode=plan.mode,
+            allowed=", ".join(rules.modes),
         )
 
 
@@ -378,10 +404,11 @@ def _check_roles(plan: Plan, place: Place) -> None:
     where = place.at("parties")
     if plan.mode == "aided" and plan.parties.helper is None:
         raise PlanError('{where}: mode "aided" needs parties.helper, the neutral party', where=where)
-    if plan.mode == "local" and plan.parties.helper is not None:
+    if plan.mode != "aided" and plan.parties.helper is not None:
         raise PlanError(
-            '{where}: mode "local" has no helper; remove parties.helper or use mode "aided"',
+            '{where}: mode "{mode}" has no helper; remove parties.helper or use mode "aided"',
             where=where.at("helper"),
+            mode=plan.mode,
         )
     twice = [party for party, count in Counter(plan.members).items() if count > 1]
     if twice:
@@ -427,7 +454,14 @@ def _check_label(plan: Plan, place: Place) -> None:
             where=place.at("tables", provider, "label"),
             asker=asker,
         )
-    if plan.tables[asker].label is None:
+    label = plan.tables[asker].label
+    if label is not None and not JOB_RULES[plan.job].label:
+        raise PlanError(
+            "{where}: job {job} reads no label; remove it",
+            where=place.at("tables", asker, "label"),
+            job=plan.job,
+        )
+    if label is None and JOB_RULES[plan.job].label:
         raise PlanError(
             "{where}: {key} is missing",
             where=place.at("tables", asker),
@@ -438,6 +472,8 @@ def _check_label(plan: Plan, place: Place) -> None:
 def _check_columns(plan: Plan, place: Place) -> None:
     for party in plan.owners:
         table, where = plan.tables[party], place.at("tables", party, "columns")
+        if not table.columns and JOB_RULES[plan.job].columns:
+            raise PlanError("{where}: {key} is missing", where=place.at("tables", party), key=where.key)
         twice = [column for column, count in Counter(table.columns).items() if count > 1]
         if twice:
             raise PlanError("{where}: column {column} is listed twice", where=where, column=twice[0])

@@ -30,6 +30,8 @@ CardOpening = Literal["shared", "own", "both"]
 MODES: tuple[str, ...] = get_args(Mode)
 PROTOCOLS: tuple[str, ...] = get_args(Protocol)
 BIN_COUNTS: tuple[str, ...] = get_args(BinCounts)
+COLUMNLESS = frozenset({"match"})
+"""Computations that read no column but the identifier."""
 CARD_OPENINGS: tuple[str, ...] = get_args(CardOpening)
 
 MOST_REASONS = 8
@@ -65,7 +67,8 @@ class GrantTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         purpose: the one purpose, as plans name it.
         legal_basis: consent, contract or law that the grant rests on, in words.
         table: the provider's table.
-        columns: columns of it that may enter a computation, without the identifier.
+        columns: columns of it that may enter a computation, without the identifier; may be empty where only
+            identifiers are matched.
         modes: trust modes that may be used.
         protocols: joint computations that may be run.
         openings: what may be opened.
@@ -138,8 +141,8 @@ def check_terms(terms: GrantTerms, provider: str) -> GrantTerms:
     _check_parties(terms, provider)
     for field in ("purpose", "legal_basis", "table"):
         _check_text(field, getattr(terms, field))
-    _check_entries("columns", terms.columns)
     _check_choices("protocols", terms.protocols, PROTOCOLS)
+    _check_entries("columns", terms.columns, least=0 if set(terms.protocols) <= COLUMNLESS else 1)
     _check_openings(terms.openings)
     _check_whole("minimum_rows", terms.minimum_rows, 1)
     _check_whole("minimum_bin_rows", terms.minimum_bin_rows, 1)

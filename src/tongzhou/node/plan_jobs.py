@@ -1,0 +1,51 @@
+"""What each job of a plan is: the sections it reads, its modes, its steps, and what a grant must allow."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from tongzhou.parties.grants import Mode, Protocol
+
+__all__ = ["JOB_RULES", "JobRules", "PlanJob"]
+
+PlanJob = Literal["scorecard", "match"]
+"""What a plan can ask for."""
+
+
+@dataclass(frozen=True)
+class JobRules:
+    """One kind of job.
+
+    Attributes:
+        sections: sections of a plan that it reads, besides ``plan`` and ``parties``.
+        modes: trust modes that it runs in.
+        steps: its steps, in order; each is saved by every party before the next begins.
+        protocols: joint computations that a grant must allow.
+        label: whether the asker brings a label.
+        columns: whether each owner must bring columns.
+    """
+
+    sections: tuple[str, ...]
+    modes: tuple[Mode, ...]
+    steps: tuple[str, ...]
+    protocols: tuple[Protocol, ...]
+    label: bool = False
+    columns: bool = False
+
+
+JOB_RULES: Final[dict[PlanJob, JobRules]] = {
+    "scorecard": JobRules(
+        sections=("match", "tables", "holdout", "binning", "selection", "train", "card", "openings"),
+        modes=("aided", "local"),
+        steps=("match", "bin", "select", "train", "score", "publish"),
+        protocols=("match", "bin", "train", "score"),
+        label=True,
+        columns=True,
+    ),
+    "match": JobRules(
+        sections=("match", "tables"),
+        modes=("aided", "pair", "local"),
+        steps=("match",),
+        protocols=("match",),
+    ),
+}
+"""Every job, by its name in a plan."""
