@@ -12,6 +12,7 @@ from tongzhou.node.home import Home
 from tongzhou.node.job_messages import JOB_PURPOSE, MAX_ATTEMPTS, Acceptance, Offer, StepOrder
 from tongzhou.node.job_run import run_job
 from tongzhou.node.plan import encode_plan, plan_digest
+from tongzhou.parties.times import utc_now, utc_text
 from tongzhou.wire.memory import memory_sessions
 from tongzhou.wire.session import closing, join_links
 from tongzhou.wire.tls import connect
@@ -60,6 +61,7 @@ class Puppet:
             commitments={"bank": offer.commitment, "cardnet": accepted.commitment},
             minimum_rows=accepted.minimum_rows,
             minimum_bin_rows=accepted.minimum_bin_rows,
+            at=utc_text(utc_now()),
         )
         self.bank.send("step.order", replace(order, **changes))
 

@@ -18,6 +18,7 @@ from tongzhou.node.job_states import HelperState
 from tongzhou.node.plan import Plan, PlanTable, plan_digest
 from tongzhou.node.states import decode_state
 from tongzhou.node.tables import load_table
+from tongzhou.parties.grants import ConsentKeeper
 from tongzhou.parties.times import utc_now
 from tongzhou.secure.exchange import Exchange
 from tongzhou.secure.party import Party, Role
@@ -50,6 +51,7 @@ class JobContext:
         exchange: in mode local, where the two owners of this process meet.
         minimum_rows: fewest matched rows that plan and grant allow.
         minimum_bin_rows: fewest rows in an opened bin.
+        consents: which owner keeps the clients' consents, as the grant demands.
         progress: told about long work.
         heed: raises what should stop the run; long work calls it now and then.
         clock: gives the time.
@@ -63,6 +65,7 @@ class JobContext:
     exchange: Exchange | None = None
     minimum_rows: int = 1
     minimum_bin_rows: int = 1
+    consents: ConsentKeeper = "none"
     progress: Progress = _nobody
     heed: Callable[[], None] = _nothing
     clock: Callable[[], datetime] = utc_now

@@ -4,7 +4,7 @@ Both check the offer before anything is computed: who asks, which plan, whether 
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -13,7 +13,7 @@ from tongzhou.errors import ConflictError, GrantError, NotFoundError, PlanError,
 from tongzhou.node.home import Home
 from tongzhou.node.job import Job
 from tongzhou.node.job_context import JobContext
-from tongzhou.node.job_faults import INTERNAL_FAULT, note_failure, our_kinds
+from tongzhou.node.job_faults import INTERNAL_FAULT, from_peer, note_failure, our_kinds
 from tongzhou.node.job_journal import attempts_of, commit_table, enter_missing, note_end, note_refusal
 from tongzhou.node.job_messages import MAX_ATTEMPTS, Acceptance, JobKind, Offer, StepOrder, protocols_of
 from tongzhou.node.job_play import play_step
@@ -23,7 +23,7 @@ from tongzhou.node.plan import Plan, PlanOpenings, decode_plan, plan_digest
 from tongzhou.node.plan_jobs import JOB_RULES
 from tongzhou.node.store import RunRecord
 from tongzhou.parties.grants import Grant, GrantRequest, Openings
-from tongzhou.parties.times import utc_now
+from tongzhou.parties.times import parse_utc, utc_now, utc_text
 from tongzhou.secure.exchange import Exchange
 from tongzhou.secure.party import Role
 from tongzhou.wire.link import FramedLink
@@ -34,6 +34,7 @@ __all__ = ["OfferedJob", "follow_job", "grant_request", "read_offer"]
 Clock = Callable[[], datetime]
 
 _REFUSAL_MAX: Final = 2000
+_CLOCKS_APART: Final = timedelta(minutes=10)
 _NO_OPENINGS: Final = PlanOpenings(bin_counts="provider", card="shared", reasons=0, training_summary=False)
 
 
@@ -255,6 +256,7 @@ def _follow(context: JobContext, offered: OfferedJob) -> None:
         context.home.store.forget_steps(context.run_id, after=order.after or None)
         context.minimum_rows = order.minimum_rows
         context.minimum_bin_rows = order.minimum_bin_rows
+        context.consents = order.consents
         play_step(context, order)
     _finish(context)
 
@@ -309,6 +311,7 @@ def _check_order(context: JobContext, offered: OfferedJob, accepted: Acceptance,
     """The asker may not lower what plan and grant demand, skip a step, or name other grants or inputs."""
     peer = context.party.names["asker"]
     _check_place(context, order)
+    _check_time(context, order)
     least = 1 if offered.offer.kind == "score" else context.plan.match.minimum_rows
     if order.minimum_rows < max(accepted.minimum_rows, least):
         raise ProtocolError(
@@ -350,9 +353,23 @@ def _check_place(context: JobContext, order: StepOrder) -> None:
         )
 
 
+def _check_time(context: JobContext, order: StepOrder) -> None:
+    """The receipt carries the asker's time, so it must be about the own time too."""
+    now, peer = context.clock(), context.party.names["asker"]
+    with from_peer(peer):
+        at = parse_utc(order.at, "step.order")
+    if abs(at - now) > _CLOCKS_APART:
+        raise ProtocolError(
+            "{peer} orders a step at {got}, and it is {now} here: set the clocks",
+            peer=peer,
+            got=order.at,
+            now=utc_text(now),
+        )
+
+
 def _check_terms(context: JobContext, grant: Grant, order: StepOrder) -> None:
     peer = context.party.names["asker"]
-    if order.grant_id != grant.grant_id:
+    if (order.grant_id, order.consents) != (grant.grant_id, grant.consents):
         raise ProtocolError(
             "{peer} ordered a step under other terms than grant {grant}", peer=peer, grant=grant.grant_id
         )

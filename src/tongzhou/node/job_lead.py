@@ -16,7 +16,8 @@ from tongzhou.node.job_messages import Acceptance, Offer, StepOrder
 from tongzhou.node.job_play import play_step
 from tongzhou.node.job_witness import exchange_cosignatures
 from tongzhou.node.plan import encode_plan, plan_digest
-from tongzhou.parties.grants import Grant
+from tongzhou.parties.grants import ConsentKeeper, Grant
+from tongzhou.parties.times import utc_text
 
 __all__ = ["Silent", "Watcher", "lead"]
 
@@ -61,9 +62,15 @@ def lead(context: JobContext, watcher: Watcher) -> None:
     after = _common_step(context, [acceptance.done for acceptance in terms.acceptances])
     home.store.forget_steps(run_id, after=after or None)
     context.minimum_rows, context.minimum_bin_rows = terms.minimum_rows, terms.minimum_bin_rows
+    context.consents = terms.consents
     for position in range(steps.index(after) + 1 if after else 0, len(steps)):
         step = steps[position]
-        order = terms.order(step, steps[position - 1] if position else "", own=attempts_of(home.log, run_id))
+        order = terms.order(
+            step,
+            steps[position - 1] if position else "",
+            own=attempts_of(home.log, run_id),
+            at=utc_text(context.clock()),
+        )
         watcher.step_begins(step, position, len(steps))
         context.tell("step.order", order)
         watcher.step_ends(step, play_step(context, order))
@@ -90,8 +97,9 @@ class _Terms(msgspec.Struct, frozen=True):
     grant_id: str
     minimum_rows: int
     minimum_bin_rows: int
+    consents: ConsentKeeper
 
-    def order(self, step: str, after: str, *, own: Mapping[str, int]) -> StepOrder:
+    def order(self, step: str, after: str, *, own: Mapping[str, int], at: str) -> StepOrder:
         """The order of a step, with the first attempt under which no party has entered it yet."""
         played = max(own[step], *(acceptance.attempts.get(step, 0) for acceptance in self.acceptances))
         return StepOrder(
@@ -102,6 +110,8 @@ class _Terms(msgspec.Struct, frozen=True):
             commitments=self.commitments,
             minimum_rows=self.minimum_rows,
             minimum_bin_rows=self.minimum_bin_rows,
+            consents=self.consents,
+            at=at,
         )
 
 
@@ -134,9 +144,10 @@ def _terms(home: Home, job: Job, own: str, acceptances: Mapping[str, Acceptance]
     provider = acceptances[job.plan.parties.provider]
     minimum_rows = 1 if job.kind == "score" else job.plan.match.minimum_rows
     minimum_bin_rows = 1
+    consents: ConsentKeeper = "none"
     if job.plan.mode != "local":
         grant = _check_grant(home, job, provider)
-        minimum_bin_rows = grant.minimum_bin_rows
+        minimum_bin_rows, consents = grant.minimum_bin_rows, grant.consents
         if job.kind != "score":
             minimum_rows = max(minimum_rows, grant.minimum_rows)
     return _Terms(
@@ -145,6 +156,7 @@ def _terms(home: Home, job: Job, own: str, acceptances: Mapping[str, Acceptance]
         grant_id=provider.grant_id,
         minimum_rows=minimum_rows,
         minimum_bin_rows=minimum_bin_rows,
+        consents=consents,
     )
 
 
@@ -154,7 +166,7 @@ def _check_grant(home: Home, job: Job, accepted: Acceptance) -> Grant:
     grant = verify_from(card.party_id, accepted.grant, "grant", Grant, card.public_key_bytes)
     if grant.grant_id != accepted.grant_id or home.party_id not in grant.askers:
         raise ProtocolError("{peer} showed a grant that is not for this run", peer=card.party_id)
-    return grant
+    return home.held_grants.keep(accepted.grant)
 
 
 def _common_step(context: JobContext, others: Iterable[tuple[str, ...]]) -> str:

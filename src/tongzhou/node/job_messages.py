@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from tongzhou.node.plan_jobs import JOB_RULES, PlanJob
-from tongzhou.parties.grants import Protocol
+from tongzhou.parties.grants import ConsentKeeper, Protocol
 from tongzhou.secure.party import Opening
 
 __all__ = [
@@ -163,6 +163,8 @@ class StepOrder(_Message, frozen=True):
         commitments: of the tables, by party.
         minimum_rows: fewest matched rows that plan and grant allow.
         minimum_bin_rows: fewest rows in an opened bin.
+        consents: which owner keeps the clients' consents, as the grant demands.
+        at: the asker's time, which the receipt will carry, ISO 8601 UTC.
     """
 
     step: _Step
@@ -172,14 +174,17 @@ class StepOrder(_Message, frozen=True):
     commitments: _Words
     minimum_rows: _Count
     minimum_bin_rows: _Count
+    consents: ConsentKeeper = "none"
+    at: Annotated[str, Meta(max_length=20)] = ""
 
 
 class MatchFacts(_Message, frozen=True):
-    """What the asker tells the helper of a match."""
+    """What the asker tells the helper of a match; the root is that of the consents that the grant demands."""
 
     held_out_rows: _Rows
     matched_rows: _Rows
     training_rows: _Rows
+    consent_root: _Commitment = ""
 
 
 class BinShape(_Message, frozen=True):
@@ -251,6 +256,7 @@ class Receipt(_Message, frozen=True):
         mode: trust mode; ``local`` means that nothing was protected.
         kind: what the job makes.
         base_run: for scores, the run that made the card; empty otherwise.
+        at: when the asker ordered the step, ISO 8601 UTC; the others' clocks agree within minutes.
     """
 
     run_id: str
@@ -266,6 +272,7 @@ class Receipt(_Message, frozen=True):
     mode: str = "aided"
     kind: str = "scorecard"
     base_run: str = ""
+    at: str = ""
 
 
 class SignedReceipt(_Message, frozen=True):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tongzhou.errors import DataError, ProtocolError
 from tongzhou.node.job_binning import bin_step, column_meaning, receive_offers
+from tongzhou.node.job_consents import consent_root, covered_places, recheck_consents
 from tongzhou.node.job_context import JobContext
 from tongzhou.node.job_messages import Kept, MatchFacts
 from tongzhou.node.job_publish import publish_step
@@ -25,7 +26,7 @@ from tongzhou.risk.selection import Candidate, select_variables
 from tongzhou.secure.matching import MatchSettings
 from tongzhou.secure.tasks import MatchTask
 
-__all__ = ["PLAYERS", "Played", "held_out_rows", "match_step", "select_step"]
+__all__ = ["PLAYERS", "Played", "held_out_rows", "match_step", "recheck_matched", "select_step"]
 
 Played = tuple[Struct | None, dict[str, object]]
 _SPLIT_BYTES: Final = 8
@@ -40,9 +41,12 @@ def match_step(context: JobContext) -> Played:
         told, _ = context.party.link("asker").recv("match.facts", MatchFacts)
         return None, _facts(context, told)
     identifiers = context.identifiers()
-    places = _matched(context, task, identifiers)
-    held_out = _set_aside(context, [identifiers[place] for place in places])
-    facts = MatchFacts(int(held_out.sum()), len(places), int((~held_out).sum()))
+    allowed = covered_places(context, identifiers)
+    places = allowed[_matched(context, task, [identifiers[place] for place in allowed])]
+    matched = [identifiers[place] for place in places]
+    root = consent_root(context, matched)
+    held_out = _set_aside(context, matched)
+    facts = MatchFacts(int(held_out.sum()), len(places), int((~held_out).sum()), root)
     if context.job.kind == "scorecard" and min(facts.held_out_rows, facts.training_rows) == 0:
         raise DataError(
             "{rows} matched rows are too few to set {share:g} of them aside: one side of the split is empty",
@@ -64,9 +68,23 @@ def _set_aside(context: JobContext, identifiers: list[str]) -> NDArray[np.bool_]
 
 def _facts(context: JobContext, facts: MatchFacts) -> dict[str, object]:
     """What every party may know of a match; a job that only matches has no other rows to tell of."""
+    found: dict[str, object] = dict(msgspec.to_builtins(facts))
     if context.job.kind == "match":
-        return {"matched_rows": facts.matched_rows}
-    return dict(msgspec.to_builtins(facts))
+        found = {key: found[key] for key in ("matched_rows", "consent_root")}
+    return {key: value for key, value in found.items() if value != ""}
+
+
+def recheck_matched(context: JobContext) -> None:
+    """Before a later step: stop if clients who were matched have taken their consent back.
+
+    Raises:
+        GrantError: some have.
+    """
+    if context.consents != context.role:
+        return
+    places = context.state("match", MatchState).places
+    identifiers = context.identifiers()
+    recheck_consents(context, [identifiers[place] for place in places])
 
 
 def _matched(context: JobContext, task: MatchTask, identifiers: list[str]) -> NDArray[np.int64]:

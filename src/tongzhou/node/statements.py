@@ -197,15 +197,30 @@ _OPENED_CARD: Final = {
 }
 
 
-def statement_of(step: str, *, match: str, bin_counts: str, card: str, mode: str = "aided") -> Statement:
-    """The statement of a step under a plan's protocol, openings and trust mode."""
+# Where the asker keeps the clients' consents, the provider checks each of them.
+_CONSENTS: Final = (
+    "the digest and the time of validity of each matched client's consent",
+    "每位匹配客户的授权书摘要及其有效期",
+)
+
+
+def statement_of(
+    step: str, *, match: str, bin_counts: str, card: str, mode: str = "aided", consents: str = "none"
+) -> Statement:
+    """The statement of a step under a plan's protocol, openings and trust mode, and the grant's consents."""
     if mode == "local":
         return STATEMENTS["local"]
     variant = {"match": f"match.{match}", "bin": f"bin.{bin_counts}", "train": f"train.{card}"}
     statement = STATEMENTS[variant.get(step, step)]
     if card == "both" and step in _OPENED_CARD:
         role, english, chinese = _OPENED_CARD[step]
-        old = statement.learned[role]
-        told = (f"{old[0]}; {english}", f"{old[1]}；{chinese}")
-        return msgspec.structs.replace(statement, learned=statement.learned | {role: told})
+        statement = _with(statement, role, (english, chinese))
+    if step == "match" and consents == "asker":
+        statement = _with(statement, "provider", _CONSENTS)
     return statement
+
+
+def _with(statement: Statement, role: str, more: tuple[str, str]) -> Statement:
+    old = statement.learned[role]
+    told = (f"{old[0]}; {more[0]}", f"{old[1]}；{more[1]}")
+    return msgspec.structs.replace(statement, learned=statement.learned | {role: told})
