@@ -55,7 +55,7 @@ def test_only_clients_who_consented_are_matched(town, keeper: str) -> None:
     root = tree_root([leaf_hash(kept[one].commitment) for one in clients]).hex()
     for party in (town.bank, town.cardnet):
         facts = match_receipt(party, run_id)["facts"]
-        assert facts == {"matched_rows": "800", "consent_root": root}
+        assert facts == {"matched_rows": "800", "consent_root.cardnet": root}
 
 
 def test_the_helper_signs_the_same_root(town) -> None:
@@ -65,7 +65,7 @@ def test_the_helper_signs_the_same_root(town) -> None:
     town.ends("helper", run_id)
     facts = [match_receipt(home, run_id)["facts"] for home in town.homes.values()]
     assert facts[0] == facts[1] == facts[2]
-    assert len(facts[0]["consent_root"]) == 64
+    assert len(facts[0]["consent_root.cardnet"]) == 64
     learned = match_receipt(town.cardnet, run_id)["learned"]
     assert "consent" in learned["provider"]
     assert "consent" not in learned["asker"] + learned["helper"]
@@ -74,7 +74,7 @@ def test_the_helper_signs_the_same_root(town) -> None:
 def test_without_a_consent_nothing_is_matched(town) -> None:
     plan = granted(town, "pair", "dh", consents="asker")
     words = town.fails(plan)
-    assert "grant demands consents kept by bank, and it keeps none that holds now" in words
+    assert "a grant demands consents kept by bank, and it keeps none that holds now" in words
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_the_provider_finds_consents_of_other_people(town, monkeypatch) -> None:
 
     monkeypatch.setitem(town.bank.__dict__, "consents", Liar(town.bank.consents, change))
     words = town.fails(plan)
-    assert "its receipt differs in facts" in words
+    assert "tells other facts of the match than were found here" in words
 
 
 def test_clocks_that_lie_apart_are_a_sentence(town) -> None:

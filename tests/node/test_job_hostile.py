@@ -57,7 +57,8 @@ class Puppet:
             step="match",
             attempt=1,
             after="",
-            grant_id=accepted.grant_id,
+            grants={"cardnet": accepted.grant_id},
+            consents={"cardnet": "none"},
             commitments={"bank": offer.commitment, "cardnet": accepted.commitment},
             minimum_rows=accepted.minimum_rows,
             minimum_bin_rows=accepted.minimum_bin_rows,
@@ -139,7 +140,10 @@ def test_something_else_than_an_offer(puppet) -> None:
 ORDERS = {
     "fewer rows": (lambda a: {"minimum_rows": 10}, "ordered matches of 10 rows; plan and grant demand 500"),
     "smaller bins": (lambda a: {"minimum_bin_rows": 1}, "ordered bins of 1 rows; grant"),
-    "another grant": (lambda a: {"grant_id": "g-other"}, "ordered a step under other terms than grant"),
+    "another grant": (
+        lambda a: {"grants": {"cardnet": "g-other"}},
+        "ordered a step under other terms than grant",
+    ),
     "a later step": (lambda a: {"step": "bin", "after": "match"}, "ordered steps out of order"),
     "out of order": (lambda a: {"step": "bin", "after": ""}, "ordered steps out of order"),
     "no step": (lambda a: {"step": "sell"}, "ordered a step that does not exist"),
@@ -175,7 +179,12 @@ def test_orders_that_are_refused(puppet, changes, words) -> None:
 
 def test_a_step_cannot_be_ordered_without_end(puppet) -> None:
     offer, accepted = puppet.accepted()
-    order = {"step": "match", "attempt": MAX_ATTEMPTS + 1, "after": "", "grant_id": accepted.grant_id}
+    order = {
+        "step": "match",
+        "attempt": MAX_ATTEMPTS + 1,
+        "after": "",
+        "grants": {"cardnet": accepted.grant_id},
+    }
     order |= {"commitments": {}, "minimum_rows": 500, "minimum_bin_rows": 20}
     puppet.bank.send("step.order", order)
     assert "sent step.order with a value of another type" in puppet.refusal()
@@ -468,8 +477,8 @@ LIES = {
         "bank",
         "match.facts",
         lambda f: replace(f, matched_rows=9),
-        "helper",
-        "its receipt differs in facts",
+        "cardnet",
+        "tells other facts of the match than were found here",
     ),
     "another's signature": (
         "cardnet",

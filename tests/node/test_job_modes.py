@@ -114,7 +114,7 @@ def test_receipts_say_that_nothing_was_protected_and_only_the_asker_signs(both) 
     for step in STEPS:
         record = home.log.payload(home.log.find("job-step", f"{run_id}/{step}/1"))
         assert record["receipt"]["mode"] == "local"
-        assert record["receipt"]["grant_id"] == ""
+        assert record["receipt"]["grants"] == {}
         assert "nothing is protected" in record["receipt"]["learned"]["asker"]
         assert set(record["signatures"]) == {"bank"}
 

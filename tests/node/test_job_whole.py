@@ -38,7 +38,7 @@ def test_all_three_sign_the_same_receipt_of_each_step(town, done) -> None:
     for step in STEPS:
         signed = steps.ended[step].receipt
         assert set(signed.signatures) == set(job_town.PARTIES)
-        assert (signed.receipt.mode, signed.receipt.grant_id) == ("aided", grant.grant_id)
+        assert (signed.receipt.mode, signed.receipt.grants) == ("aided", {"cardnet": grant.grant_id})
         for home in town.homes.values():
             for party, token in signed.signatures.items():
                 verify_receipt(home, party, token, signed.receipt)

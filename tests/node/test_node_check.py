@@ -86,7 +86,7 @@ def test_every_side_is_ready(homes) -> None:
 
 
 def test_the_request_is_the_plan_in_the_words_of_a_grant(homes) -> None:
-    request = grant_request(aided(), "scorecard")
+    request = grant_request(aided(), "scorecard", "cardnet")
     assert (request.asker, request.helper, request.purpose, request.table) == (
         "bank",
         "helper",

@@ -147,12 +147,12 @@ def _lines(home: Home, provider: str, asker: str, *, start: datetime, end: datet
     lines = []
     for run in home.store.runs():
         parties = run.plan.parties
-        if (parties.provider, parties.asker) != (provider, asker) or run.plan.mode == "local":
+        if provider not in parties.providers or parties.asker != asker or run.plan.mode == "local":
             continue
         receipt = _match_receipt(home, run.run_id)
         if receipt is None or not start <= parse_utc(receipt.at, "at") < end:
             continue
-        lines.append(_line(receipt, _grant(home, provider, receipt.grant_id)))
+        lines.append(_line(receipt, _grant(home, provider, receipt.grants[provider])))
     return sorted(lines, key=lambda line: (line.at, line.run_id))
 
 
@@ -179,7 +179,7 @@ def _line(receipt: Receipt, grant: Grant) -> BillLine:
         at=receipt.at,
         run_id=receipt.run_id,
         kind=receipt.kind,
-        grant_id=receipt.grant_id,
+        grant_id=grant.grant_id,
         rows=rows,
         currency="" if price is None else price.currency,
         amount="0.00" if price is None else _money(price.of(rows)),

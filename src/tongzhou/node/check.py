@@ -36,7 +36,7 @@ class JobCheck(msgspec.Struct, frozen=True, kw_only=True):
         digest: what all parties compare.
         party: who looked.
         role: its role.
-        request: what is asked of the provider.
+        requests: what is asked of each provider.
         grant: the own grant that would allow it, on the provider's side.
         findings: what would stop or spoil the run, errors first.
     """
@@ -45,7 +45,7 @@ class JobCheck(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     party: str
     role: str
-    request: GrantRequest
+    requests: dict[str, GrantRequest]
     grant: Grant | None
     findings: list[Finding]
 
@@ -79,9 +79,9 @@ def check_job(home: Home, plan: Plan, *, clock: Clock = utc_now) -> JobCheck:
     grant = None
     if plan.mode != "local":
         findings += _check_trust(home, plan)
-        if role == "provider":
+        if role not in ("asker", "helper"):
             try:
-                grant = home.grants.find(grant_request(plan, plan.job), clock())
+                grant = home.grants.find(grant_request(plan, plan.job, home.party_id), clock())
             except GrantError as error:
                 findings.append(_error("grant", error))
     return JobCheck(
@@ -89,7 +89,7 @@ def check_job(home: Home, plan: Plan, *, clock: Clock = utc_now) -> JobCheck:
         digest=plan_digest(plan),
         party=home.party_id,
         role=role,
-        request=grant_request(plan, plan.job),
+        requests={party: grant_request(plan, plan.job, party) for party in plan.parties.providers},
         grant=grant,
         findings=sorted(findings, key=lambda finding: finding.severity != "error"),
     )

@@ -14,7 +14,6 @@ Statement
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,9 +22,9 @@ from tongzhou.evidence.merkle import Frontier, leaf_hash
 from tongzhou.node.job_context import JobContext
 from tongzhou.parties.consents import SALT_BYTES, Consent, ConsentUse, KeptConsent, commitment_of
 from tongzhou.parties.times import parse_utc, utc_text
-from tongzhou.wire.messages import ArraySpec
+from tongzhou.wire.messages import ArraySpec, Link
 
-__all__ = ["consent_root", "covered_places", "recheck_consents"]
+__all__ = ["consent_roots", "covered_places", "keeps_consents", "recheck_consents"]
 
 _TAG = "match.consents"
 _DIGEST_BYTES = 32
@@ -34,27 +33,28 @@ _SECONDS_MIN, _SECONDS_MAX = -62_135_596_800, 253_402_300_799
 
 
 def covered_places(context: JobContext, identifiers: Sequence[str]) -> NDArray[np.int64]:
-    """Places of the own clients that may be matched: all, or those whose consent this party keeps.
+    """Places of the own clients that may be matched: all, or those whose consents this party keeps.
 
     Raises:
-        GrantError: the grant demands consents and this party keeps none that holds.
+        GrantError: a grant demands consents and this party keeps none that holds.
     """
-    if context.consents != context.role:
-        return np.arange(len(identifiers), dtype=np.int64)
-    kept = context.home.consents.covering(identifiers, _use(context), context.clock())
-    places = np.array([place for place, one in enumerate(identifiers) if one in kept], dtype=np.int64)
-    if len(places) == 0:
+    covered = set(identifiers)
+    for source in _kept_for(context):
+        covered &= set(_covering(context, source, identifiers))
+    if not covered:
         raise GrantError(
-            "grant demands consents kept by {party}, and it keeps none that holds now for purpose {purpose}",
+            "a grant demands consents kept by {party}, and it keeps none that holds now for {purpose}",
             party=context.home.party_id,
             purpose=context.plan.purpose,
             missing="consents",
         )
-    return places
+    return np.array([place for place, one in enumerate(identifiers) if one in covered], dtype=np.int64)
 
 
-def consent_root(context: JobContext, matched: Sequence[str]) -> str:
-    """The digest over the consents of the matched clients; "" where the grant demands none.
+def consent_roots(context: JobContext, matched: Sequence[str]) -> dict[str, str]:
+    """The digest over the consents of the matched clients, by provider whose grant demands them.
+
+    The asker learns all of them, a provider its own.
 
     Args:
         context: an owner's.
@@ -63,22 +63,27 @@ def consent_root(context: JobContext, matched: Sequence[str]) -> str:
     Raises:
         GrantError: the consents do not cover every row.
     """
-    if context.consents == "none":
-        return ""
-    if context.consents == context.role:
-        kept = context.home.consents.covering(matched, _use(context), context.clock())
-        _all_covered(context, len(matched) - len(kept), len(matched))
-        ordered = [kept[one] for one in matched]
-        if context.role == "asker":
-            _show(context, ordered)
-        root = _root([one.commitment for one in ordered])
-        if context.role == "provider":
-            context.party.peer.send(_TAG, root)
-        return root
-    if context.role == "provider":
-        return _check_shown(context, matched)
-    told, _ = context.party.peer.recv(_TAG, str)
-    return told
+    me = context.home.party_id
+    if context.role != "asker":
+        keeper = context.consents.get(me, "none")
+        if keeper == "none":
+            return {}
+        link = context.party.peer
+        if keeper == "asker":
+            return {me: _check_shown(context, link, matched)}
+        root = _root([one.commitment for one in _all_kept(context, me, matched)])
+        link.send(_TAG, root)
+        return {me: root}
+    roots = {}
+    for role, party in context.party.names.items():
+        keeper = context.consents.get(party, "none")
+        if keeper == "asker":
+            kept = _all_kept(context, party, matched)
+            _show(context, context.party.link(role), kept)
+            roots[party] = _root([one.commitment for one in kept])
+        elif keeper == "provider":
+            roots[party], _ = context.party.link(role).recv(_TAG, str)
+    return roots
 
 
 def recheck_consents(context: JobContext, matched: Sequence[str]) -> None:
@@ -87,15 +92,33 @@ def recheck_consents(context: JobContext, matched: Sequence[str]) -> None:
     Raises:
         GrantError: some do not hold any more.
     """
-    if context.consents != context.role:
-        return
-    kept = context.home.consents.covering(matched, _use(context), context.clock())
+    for source in _kept_for(context):
+        _all_kept(context, source, matched)
+
+
+def keeps_consents(context: JobContext) -> bool:
+    """Whether this party keeps consents that the run rests on."""
+    return bool(_kept_for(context))
+
+
+def _kept_for(context: JobContext) -> list[str]:
+    """Providers for whose data this party must keep consents."""
+    me = context.home.party_id
+    if context.role == "asker":
+        return [source for source, keeper in context.consents.items() if keeper == "asker"]
+    return [me] if context.consents.get(me) == "provider" else []
+
+
+def _covering(context: JobContext, source: str, identifiers: Sequence[str]) -> dict[str, KeptConsent]:
+    use = ConsentUse(purpose=context.plan.purpose, user=context.plan.parties.asker, source=source)
+    return context.home.consents.covering(identifiers, use, context.clock())
+
+
+def _all_kept(context: JobContext, source: str, matched: Sequence[str]) -> list[KeptConsent]:
+    """The consent of each matched client, in order."""
+    kept = _covering(context, source, matched)
     _all_covered(context, len(matched) - len(kept), len(matched))
-
-
-def _use(context: JobContext) -> ConsentUse:
-    parties = context.plan.parties
-    return ConsentUse(purpose=context.plan.purpose, user=parties.asker, source=parties.provider)
+    return [kept[one] for one in matched]
 
 
 def _all_covered(context: JobContext, lacking: int, rows: int) -> None:
@@ -108,7 +131,7 @@ def _all_covered(context: JobContext, lacking: int, rows: int) -> None:
         )
 
 
-def _show(context: JobContext, ordered: Sequence[KeptConsent]) -> None:
+def _show(context: JobContext, link: Link, ordered: Sequence[KeptConsent]) -> None:
     """Tell the provider terms and salt of each matched client's consent."""
     rows = len(ordered)
     salts = np.frombuffer(b"".join(one.salt for one in ordered), dtype=np.uint8).reshape(rows, SALT_BYTES)
@@ -120,7 +143,7 @@ def _show(context: JobContext, ordered: Sequence[KeptConsent]) -> None:
         ]
         for one in ordered
     ]
-    context.party.peer.send(
+    link.send(
         _TAG,
         None,
         [
@@ -132,8 +155,8 @@ def _show(context: JobContext, ordered: Sequence[KeptConsent]) -> None:
     context.party.record("consent of each matched client", rows, ("provider",), "grant: consents")
 
 
-def _check_shown(context: JobContext, matched: Sequence[str]) -> str:
-    peer, rows = context.party.peer, len(matched)
+def _check_shown(context: JobContext, peer: Link, matched: Sequence[str]) -> str:
+    rows = len(matched)
     specs = [
         ArraySpec("|u1", (rows, SALT_BYTES)),
         ArraySpec("|u1", (rows, _DIGEST_BYTES)),
@@ -143,13 +166,21 @@ def _check_shown(context: JobContext, matched: Sequence[str]) -> str:
     if rows and (int(spans.min()) < _SECONDS_MIN or int(spans.max()) > _SECONDS_MAX):
         raise ProtocolError("{peer} showed a consent outside the years 1 to 9999", peer=peer.peer)
     context.party.record("consent of each matched client", rows, ("provider",), "grant: consents")
-    use, now = msgspec.to_builtins(_use(context)), int(context.clock().timestamp())
+    parties, now = context.plan.parties, int(context.clock().timestamp())
     _all_covered(context, int(((spans[:, 0] > now) | (spans[:, 1] <= now)).sum()), rows)
     commitments = []
     for place, identifier in enumerate(matched):
         start, end = (utc_text(datetime.fromtimestamp(int(second), UTC)) for second in spans[place])
         document = documents[place].tobytes().hex()
-        consent = Consent(identifier=identifier, document=document, valid_from=start, valid_until=end, **use)
+        consent = Consent(
+            identifier=identifier,
+            purpose=context.plan.purpose,
+            user=parties.asker,
+            source=context.home.party_id,
+            document=document,
+            valid_from=start,
+            valid_until=end,
+        )
         commitments.append(commitment_of(consent, salts[place].tobytes()))
     return _root(commitments)
 

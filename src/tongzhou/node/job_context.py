@@ -51,7 +51,7 @@ class JobContext:
         exchange: in mode local, where the two owners of this process meet.
         minimum_rows: fewest matched rows that plan and grant allow.
         minimum_bin_rows: fewest rows in an opened bin.
-        consents: which owner keeps the clients' consents, as the grant demands.
+        consents: which owner keeps the clients' consents, by provider, as their grants demand.
         progress: told about long work.
         heed: raises what should stop the run; long work calls it now and then.
         clock: gives the time.
@@ -65,7 +65,7 @@ class JobContext:
     exchange: Exchange | None = None
     minimum_rows: int = 1
     minimum_bin_rows: int = 1
-    consents: ConsentKeeper = "none"
+    consents: dict[str, ConsentKeeper] = field(default_factory=dict)
     progress: Progress = _nobody
     heed: Callable[[], None] = _nothing
     clock: Callable[[], datetime] = utc_now
@@ -76,11 +76,7 @@ class JobContext:
     _states: dict[str, msgspec.Struct] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        parties = self.plan.parties
-        names: dict[Role, str] = {"asker": parties.asker, "provider": parties.provider}
-        if parties.helper is not None:
-            names["helper"] = parties.helper
-        self.party = Party(self.role, self.session, names)
+        self.party = Party(self.role, self.session, self.plan.roles)
         self.seat = Seat(self.party, self.plan.mode, self.exchange)
 
     @property

@@ -25,7 +25,6 @@ from tongzhou.node.store import RunRecord
 from tongzhou.parties.grants import Grant, GrantRequest, Openings
 from tongzhou.parties.times import parse_utc, utc_now, utc_text
 from tongzhou.secure.exchange import Exchange
-from tongzhou.secure.party import Role
 from tongzhou.wire.link import FramedLink
 from tongzhou.wire.messages import Session
 
@@ -85,7 +84,7 @@ def read_offer(home: Home, link: FramedLink, *, clock: Clock = utc_now) -> Offer
             home.trust.get(party)
     known = _known_run(home, offer, plan)
     _check_base_run(home, offer, plan)
-    if role != "provider":
+    if role == "helper":
         return OfferedJob(offer, plan, role, None)
     # The grant comes first: who has none learns nothing, not even whether a table of that name exists.
     try:
@@ -160,7 +159,7 @@ def _check_own_table(home: Home, plan: Plan) -> None:
 
 def _find_grant(home: Home, job: Job, known: RunRecord | None, now: datetime) -> Grant:
     """The grant for a run; one that began before stays with the grant that it began under."""
-    request = grant_request(job.plan, job.kind)
+    request = grant_request(job.plan, job.kind, home.party_id)
     if known is None or known.grant_id is None:
         return home.grants.find(request, now, run_id=job.run_id)
     if known.state != "done":
@@ -168,9 +167,9 @@ def _find_grant(home: Home, job: Job, known: RunRecord | None, now: datetime) ->
     return home.grants.get(known.grant_id)
 
 
-def grant_request(plan: Plan, kind: JobKind) -> GrantRequest:
-    """What a run asks of the provider's data."""
-    table, openings = plan.tables[plan.parties.provider], plan.openings
+def grant_request(plan: Plan, kind: JobKind, provider: str) -> GrantRequest:
+    """What a run asks of a provider's data."""
+    table, openings = plan.tables[provider], plan.openings
     if kind != "score" and "openings" not in JOB_RULES[kind].sections:
         # What no section of its plan opens, the job cannot open.
         openings = _NO_OPENINGS
@@ -227,7 +226,7 @@ def follow_job(
             watching(home, run_id, session, check=_grant_check(offered), clock=clock) as watch,
         ):
             context = JobContext(
-                home, offered.job, _role(offered), session, exchange, heed=watch.heed, clock=clock
+                home, offered.job, offered.role, session, exchange, heed=watch.heed, clock=clock
             )
             _follow(context, offered)
         home.store.finish_run(run_id, "done", now=clock())
@@ -243,8 +242,7 @@ def follow_job(
 
 def _follow(context: JobContext, offered: OfferedJob) -> None:
     asker = context.party.link("asker")
-    if context.plan.parties.helper is not None:
-        _compare_digests(context, offered.offer)
+    _compare_digests(context, offered.offer)
     accepted = _acceptance(context, offered)
     asker.send("job.accept", accepted)
     while True:
@@ -275,18 +273,20 @@ def _finish(context: JobContext) -> None:
 
 
 def _compare_digests(context: JobContext, offer: Offer) -> None:
-    """Provider and helper make sure that the asker told both the same."""
+    """Those that were asked make sure that the asker told all of them the same."""
     told = [context.digest, offer.kind, offer.base_run, offer.commitment]
-    other = context.party.link("helper" if context.role == "provider" else "provider")
-    other.send("job.digest", told)
-    theirs, _ = other.recv("job.digest", list[str])
-    if theirs != told:
-        raise ProtocolError(
-            "{peer} was told another plan of run {run} than {me}: the parties disagree on the plan",
-            peer=other.peer,
-            run=context.run_id,
-            me=context.home.party_id,
-        )
+    others = [link for peer, link in context.session.links.items() if peer != context.plan.parties.asker]
+    for link in others:
+        link.send("job.digest", told)
+    for link in others:
+        theirs, _ = link.recv("job.digest", list[str])
+        if theirs != told:
+            raise ProtocolError(
+                "{peer} was told another plan of run {run} than {me}: the parties disagree on the plan",
+                peer=link.peer,
+                run=context.run_id,
+                me=context.home.party_id,
+            )
 
 
 def _acceptance(context: JobContext, offered: OfferedJob) -> Acceptance:
@@ -321,7 +321,7 @@ def _check_order(context: JobContext, offered: OfferedJob, accepted: Acceptance,
             minimum=max(accepted.minimum_rows, least),
         )
     inputs = {peer: offered.offer.commitment}
-    if context.role == "provider":
+    if context.is_owner:
         inputs[context.home.party_id] = accepted.commitment
     told = {party: order.commitments.get(party) for party in inputs}
     if told != inputs or set(order.commitments) != set(context.plan.owners):
@@ -369,7 +369,8 @@ def _check_time(context: JobContext, order: StepOrder) -> None:
 
 def _check_terms(context: JobContext, grant: Grant, order: StepOrder) -> None:
     peer = context.party.names["asker"]
-    if (order.grant_id, order.consents) != (grant.grant_id, grant.consents):
+    me = context.home.party_id
+    if (order.grants.get(me), order.consents.get(me)) != (grant.grant_id, grant.consents):
         raise ProtocolError(
             "{peer} ordered a step under other terms than grant {grant}", peer=peer, grant=grant.grant_id
         )
@@ -381,20 +382,16 @@ def _check_terms(context: JobContext, grant: Grant, order: StepOrder) -> None:
             grant=grant.grant_id,
             minimum=grant.minimum_bin_rows,
         )
-    request = grant_request(context.plan, context.job.kind)
+    request = grant_request(context.plan, context.job.kind, me)
     context.home.grants.check(grant.grant_id, request, context.clock(), run_id=context.run_id)
 
 
 def _grant_check(offered: OfferedJob) -> Callable[[Home, datetime], None]:
     """What the watcher asks: whether the grant still holds."""
-    request = grant_request(offered.plan, offered.offer.kind)
 
     def check(home: Home, now: datetime) -> None:
         if offered.grant is not None:
+            request = grant_request(offered.plan, offered.offer.kind, home.party_id)
             home.grants.check(offered.grant.grant_id, request, now, run_id=offered.offer.run_id)
 
     return check
-
-
-def _role(offered: OfferedJob) -> Role:
-    return "provider" if offered.role == "provider" else "helper"

@@ -85,7 +85,7 @@ def lead(context: JobContext, watcher: Watcher) -> None:
 
 
 _END: Final = StepOrder(
-    step="", attempt=0, after="", grant_id="", commitments={}, minimum_rows=0, minimum_bin_rows=0
+    step="", attempt=0, after="", grants={}, commitments={}, minimum_rows=0, minimum_bin_rows=0
 )
 
 
@@ -94,10 +94,10 @@ class _Terms(msgspec.Struct, frozen=True):
 
     acceptances: tuple[Acceptance, ...]
     commitments: dict[str, str]
-    grant_id: str
+    grants: dict[str, str]
     minimum_rows: int
     minimum_bin_rows: int
-    consents: ConsentKeeper
+    consents: dict[str, ConsentKeeper]
 
     def order(self, step: str, after: str, *, own: Mapping[str, int], at: str) -> StepOrder:
         """The order of a step, with the first attempt under which no party has entered it yet."""
@@ -106,7 +106,7 @@ class _Terms(msgspec.Struct, frozen=True):
             step=step,
             attempt=played + 1,
             after=after,
-            grant_id=self.grant_id,
+            grants=self.grants,
             commitments=self.commitments,
             minimum_rows=self.minimum_rows,
             minimum_bin_rows=self.minimum_bin_rows,
@@ -141,28 +141,24 @@ def _offer(context: JobContext) -> _Terms:
 
 
 def _terms(home: Home, job: Job, own: str, acceptances: Mapping[str, Acceptance]) -> _Terms:
-    provider = acceptances[job.plan.parties.provider]
+    providers = [acceptances[party] for party in job.plan.parties.providers]
+    grants = [] if job.plan.mode == "local" else [_check_grant(home, accepted) for accepted in providers]
     minimum_rows = 1 if job.kind == "score" else job.plan.match.minimum_rows
-    minimum_bin_rows = 1
-    consents: ConsentKeeper = "none"
-    if job.plan.mode != "local":
-        grant = _check_grant(home, job, provider)
-        minimum_bin_rows, consents = grant.minimum_bin_rows, grant.consents
-        if job.kind != "score":
-            minimum_rows = max(minimum_rows, grant.minimum_rows)
+    if job.kind != "score":
+        minimum_rows = max(minimum_rows, *(grant.minimum_rows for grant in grants), 1)
     return _Terms(
         acceptances=tuple(acceptances.values()),
-        commitments={home.party_id: own, provider.party: provider.commitment},
-        grant_id=provider.grant_id,
+        commitments={home.party_id: own} | {accepted.party: accepted.commitment for accepted in providers},
+        grants={grant.provider: grant.grant_id for grant in grants},
         minimum_rows=minimum_rows,
-        minimum_bin_rows=minimum_bin_rows,
-        consents=consents,
+        minimum_bin_rows=max((grant.minimum_bin_rows for grant in grants), default=1),
+        consents={grant.provider: grant.consents for grant in grants},
     )
 
 
-def _check_grant(home: Home, job: Job, accepted: Acceptance) -> Grant:
+def _check_grant(home: Home, accepted: Acceptance) -> Grant:
     """The asker keeps the signed grant that its run rests on, so it looks at it."""
-    card = home.trust.get(job.plan.parties.provider)
+    card = home.trust.get(accepted.party)
     grant = verify_from(card.party_id, accepted.grant, "grant", Grant, card.public_key_bytes)
     if grant.grant_id != accepted.grant_id or home.party_id not in grant.askers:
         raise ProtocolError("{peer} showed a grant that is not for this run", peer=card.party_id)

@@ -69,7 +69,7 @@ _MAX_COLUMNS: Final = 1000
 _MAX_BINS: Final = 1024
 _MAX_MEASURES: Final = 64
 _MAX_OPENINGS: Final = 100_000
-_MAX_PARTIES: Final = 8
+_MAX_PARTIES: Final = 64
 
 _RunId = Annotated[str, Meta(pattern=r"^[a-z0-9-]{8,64}$")]
 _AnyRunId = Annotated[str, Meta(pattern=r"^([a-z0-9-]{8,64})?$")]
@@ -159,32 +159,32 @@ class StepOrder(_Message, frozen=True):
         step: name of the step.
         attempt: 1 for the first time this step is played in this run.
         after: last step that all parties have finished; what lies beyond is dropped.
-        grant_id: the grant in force.
+        grants: the grants in force, by provider.
         commitments: of the tables, by party.
         minimum_rows: fewest matched rows that plan and grant allow.
         minimum_bin_rows: fewest rows in an opened bin.
-        consents: which owner keeps the clients' consents, as the grant demands.
+        consents: which owner keeps the clients' consents, by provider, as their grants demand.
         at: the asker's time, which the receipt will carry, ISO 8601 UTC.
     """
 
     step: _Step
     attempt: _Attempt
     after: _Step
-    grant_id: _Word
+    grants: _Words
     commitments: _Words
     minimum_rows: _Count
     minimum_bin_rows: _Count
-    consents: ConsentKeeper = "none"
+    consents: Annotated[dict[_Word, ConsentKeeper], Meta(max_length=_MAX_PARTIES)] = {}
     at: Annotated[str, Meta(max_length=20)] = ""
 
 
 class MatchFacts(_Message, frozen=True):
-    """What the asker tells the helper of a match; the root is that of the consents that the grant demands."""
+    """What the asker tells the others of a match, with the roots of the consents that grants demand."""
 
     held_out_rows: _Rows
     matched_rows: _Rows
     training_rows: _Rows
-    consent_root: _Commitment = ""
+    consent_roots: Annotated[dict[_Word, _Digest], Meta(max_length=_MAX_PARTIES)] = {}
 
 
 class BinShape(_Message, frozen=True):
@@ -247,7 +247,7 @@ class Receipt(_Message, frozen=True):
     Attributes:
         run_id, step, attempt: which.
         plan_digest: of the plan.
-        grant_id: the grant that allowed it.
+        grants: the grant of each provider that allowed it.
         software: version of the program.
         roles: party of each role.
         commitments: salted commitments to the input tables, by party.
@@ -263,7 +263,7 @@ class Receipt(_Message, frozen=True):
     step: str
     attempt: int
     plan_digest: str
-    grant_id: str
+    grants: dict[str, str]
     software: str
     roles: dict[str, str]
     commitments: dict[str, str]

@@ -71,14 +71,14 @@ def _receipt(context: JobContext, order: StepOrder, facts: dict[str, object]) ->
         bin_counts=plan.openings.bin_counts,
         card=plan.openings.card,
         mode=plan.mode,
-        consents=context.consents,
+        consents="asker" if "asker" in context.consents.values() else "none",
     )
     return Receipt(
         run_id=context.run_id,
         step=order.step,
         attempt=order.attempt,
         plan_digest=context.digest,
-        grant_id=order.grant_id,
+        grants=dict(sorted(order.grants.items())),
         software=__version__,
         roles={str(role): name for role, name in sorted(context.party.names.items())},
         commitments=dict(sorted(order.commitments.items())),

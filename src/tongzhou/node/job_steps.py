@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tongzhou.errors import DataError, ProtocolError
 from tongzhou.node.job_binning import bin_step, column_meaning, receive_offers
-from tongzhou.node.job_consents import consent_root, covered_places, recheck_consents
+from tongzhou.node.job_consents import consent_roots, covered_places, keeps_consents, recheck_consents
 from tongzhou.node.job_context import JobContext
 from tongzhou.node.job_messages import Kept, MatchFacts
 from tongzhou.node.job_publish import publish_step
@@ -44,18 +44,30 @@ def match_step(context: JobContext) -> Played:
     allowed = covered_places(context, identifiers)
     places = allowed[_matched(context, task, [identifiers[place] for place in allowed])]
     matched = [identifiers[place] for place in places]
-    root = consent_root(context, matched)
+    roots = consent_roots(context, matched)
     held_out = _set_aside(context, matched)
-    facts = MatchFacts(int(held_out.sum()), len(places), int((~held_out).sum()), root)
+    facts = MatchFacts(int(held_out.sum()), len(places), int((~held_out).sum()), roots)
     if context.job.kind == "scorecard" and min(facts.held_out_rows, facts.training_rows) == 0:
         raise DataError(
             "{rows} matched rows are too few to set {share:g} of them aside: one side of the split is empty",
             rows=len(places),
             share=plan.holdout.share,
         )
+    return MatchState(places, held_out), _facts(context, _agree_facts(context, facts))
+
+
+def _agree_facts(context: JobContext, own: MatchFacts) -> MatchFacts:
+    """The asker tells what every party may know; another owner holds it against what it found itself."""
     if context.role == "asker":
-        context.tell_helper("match.facts", facts)
-    return MatchState(places, held_out), _facts(context, facts)
+        context.tell("match.facts", own)
+        return own
+    told, _ = context.party.link("asker").recv("match.facts", MatchFacts)
+    mine = {party: told.consent_roots.get(party) for party in own.consent_roots}
+    if msgspec.structs.replace(told, consent_roots=mine) != own:
+        raise ProtocolError(
+            "{peer} tells other facts of the match than were found here", peer=context.party.names["asker"]
+        )
+    return told
 
 
 def _set_aside(context: JobContext, identifiers: list[str]) -> NDArray[np.bool_]:
@@ -70,8 +82,9 @@ def _facts(context: JobContext, facts: MatchFacts) -> dict[str, object]:
     """What every party may know of a match; a job that only matches has no other rows to tell of."""
     found: dict[str, object] = dict(msgspec.to_builtins(facts))
     if context.job.kind == "match":
-        found = {key: found[key] for key in ("matched_rows", "consent_root")}
-    return {key: value for key, value in found.items() if value != ""}
+        found = {"matched_rows": facts.matched_rows}
+    found.pop("consent_roots", None)
+    return found | {f"consent_root.{party}": root for party, root in facts.consent_roots.items()}
 
 
 def recheck_matched(context: JobContext) -> None:
@@ -80,7 +93,7 @@ def recheck_matched(context: JobContext) -> None:
     Raises:
         GrantError: some have.
     """
-    if context.consents != context.role:
+    if not keeps_consents(context):
         return
     places = context.state("match", MatchState).places
     identifiers = context.identifiers()

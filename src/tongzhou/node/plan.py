@@ -18,6 +18,7 @@ from tongzhou.errors import NotFoundError, PlanError, StorageError
 from tongzhou.node._strict import Place, convert, parse_toml
 from tongzhou.node.plan_jobs import JOB_RULES, PlanJob
 from tongzhou.parties.names import near_name
+from tongzhou.secure.party import Role, provider_roles
 
 __all__ = [
     "DOCUMENT",
@@ -42,6 +43,7 @@ __all__ = [
 # A plan is a page of text; anything larger is another file by mistake.
 _PLAN_BYTES_MAX = 1 << 20
 _COLUMNS_MAX = 1000
+_PROVIDERS_MAX = 50
 
 Mode = Literal["aided", "pair", "local"]
 
@@ -77,9 +79,18 @@ class Parties(Struct, frozen=True):
 
     asker: Annotated[_Party, Meta(description="party that holds the label and asks for the card")]
     provider: Annotated[_Party, Meta(description="party that provides further columns")]
+    further_providers: Annotated[
+        tuple[_Party, ...],
+        Meta(max_length=_PROVIDERS_MAX - 1, description="more parties that provide, where the job allows it"),
+    ] = ()
     helper: (
         Annotated[_Party, Meta(description="neutral party that deals randomness; only in mode aided")] | None
     ) = None
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """All providers, in order."""
+        return (self.provider, *self.further_providers)
 
 
 class Match(Struct, frozen=True):
@@ -212,23 +223,31 @@ class Plan(Struct, frozen=True):
     openings: PlanOpenings
 
     @property
-    def owners(self) -> tuple[str, str]:
-        """Asker and provider: the two that bring a table."""
-        return (self.parties.asker, self.parties.provider)
+    def owners(self) -> tuple[str, ...]:
+        """Asker and providers: those that bring a table."""
+        return (self.parties.asker, *self.parties.providers)
 
     @property
     def members(self) -> tuple[str, ...]:
-        """All parties of the run: asker, provider and, in mode aided, the helper."""
+        """All parties of the run: asker, providers and, in mode aided, the helper."""
         return self.owners if self.parties.helper is None else (*self.owners, self.parties.helper)
 
-    def role(self, party_id: str) -> str:
-        """The role of a party: "asker", "provider" or "helper".
+    @property
+    def roles(self) -> dict[Role, str]:
+        """Party of each role, in the order of `members`."""
+        providers = self.parties.providers
+        found = {"asker": self.parties.asker}
+        found |= dict(zip(provider_roles(len(providers)), providers, strict=True))
+        return found if self.parties.helper is None else found | {"helper": self.parties.helper}
+
+    def role(self, party_id: str) -> Role:
+        """The role of a party: "asker", "provider", "provider2" and so on, or "helper".
 
         Raises:
             PlanError: the plan does not name this party.
         """
-        for role in ("asker", "provider", "helper"):
-            if getattr(self.parties, role) == party_id:
+        for role, name in self.roles.items():
+            if name == party_id:
                 return role
         raise PlanError(
             "plan {plan}: {party} has no role in it; it names {members}",
@@ -394,7 +413,9 @@ def _spread_identifier(raw: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(match, dict) or not isinstance(parties, dict):
         return raw
     name = match.get("identifier")
+    further = parties.get("further_providers", [])
     owners = [parties.get(role) for role in ("asker", "provider")]
+    owners += further if isinstance(further, list) else [further]
     if not isinstance(name, str) or not all(isinstance(owner, str) for owner in owners):
         return raw
     return {**raw, "match": {**match, "identifier": dict.fromkeys(owners, name)}}
@@ -409,6 +430,16 @@ def _check_roles(plan: Plan, place: Place) -> None:
             '{where}: mode "{mode}" has no helper; remove parties.helper or use mode "aided"',
             where=where.at("helper"),
             mode=plan.mode,
+        )
+    most = 1 if plan.mode == "local" else JOB_RULES[plan.job].providers_max
+    if len(plan.parties.providers) > most:
+        raise PlanError(
+            "{where}: job {job} in mode {mode} has at most {most} providers, got {got}",
+            where=where.at("further_providers"),
+            job=plan.job,
+            mode=plan.mode,
+            most=most,
+            got=len(plan.parties.providers),
         )
     twice = [party for party, count in Counter(plan.members).items() if count > 1]
     if twice:
@@ -447,13 +478,14 @@ def _check_owners(plan: Plan, place: Place) -> None:
 
 
 def _check_label(plan: Plan, place: Place) -> None:
-    asker, provider = plan.owners
-    if plan.tables[provider].label is not None:
-        raise PlanError(
-            "{where}: the label belongs to the asker {asker}; remove it from the provider's table",
-            where=place.at("tables", provider, "label"),
-            asker=asker,
-        )
+    asker = plan.parties.asker
+    for provider in plan.parties.providers:
+        if plan.tables[provider].label is not None:
+            raise PlanError(
+                "{where}: the label belongs to the asker {asker}; remove it from the provider's table",
+                where=place.at("tables", provider, "label"),
+                asker=asker,
+            )
     label = plan.tables[asker].label
     if label is not None and not JOB_RULES[plan.job].label:
         raise PlanError(
@@ -496,13 +528,21 @@ def _check_columns(plan: Plan, place: Place) -> None:
                     where=place.at("tables", party, "specials"),
                     key=place.at("tables", party, "specials", column).key,
                 )
-    asker, provider = (set(plan.tables[party].columns) for party in plan.owners)
-    if both := sorted(asker & provider):
-        raise PlanError(
-            "{where}: column {column} is named on both sides; variables of one card need different names",
-            where=place.at("tables", plan.parties.provider, "columns"),
-            column=both[0],
-        )
+    if JOB_RULES[plan.job].columns:
+        _check_names_differ(plan, place)
+
+
+def _check_names_differ(plan: Plan, place: Place) -> None:
+    seen = set(plan.tables[plan.parties.asker].columns)
+    for provider in plan.parties.providers:
+        own = set(plan.tables[provider].columns)
+        if both := sorted(seen & own):
+            raise PlanError(
+                "{where}: column {column} is named on both sides; variables of one card need different names",
+                where=place.at("tables", provider, "columns"),
+                column=both[0],
+            )
+        seen |= own
 
 
 def _check_binning(plan: Plan, place: Place) -> None:

@@ -22,6 +22,7 @@ class JobRules:
         protocols: joint computations that a grant must allow.
         label: whether the asker brings a label.
         columns: whether each owner must bring columns.
+        providers_max: most providers.
     """
 
     sections: tuple[str, ...]
@@ -30,6 +31,7 @@ class JobRules:
     protocols: tuple[Protocol, ...]
     label: bool = False
     columns: bool = False
+    providers_max: int = 1
 
 
 JOB_RULES: Final[dict[PlanJob, JobRules]] = {
