@@ -17,6 +17,9 @@ import numpy as np
 from bench.measures import Meter, peak_rss_mb
 from tongzhou.parties.identity import Identity
 from tongzhou.parties.trust import TrustStore
+from tongzhou.risk.evaluation import auc
+from tongzhou.secure.boost_settings import BoostSettings
+from tongzhou.secure.boost_tasks import BoostScoreInput, BoostScoreTask, BoostTask
 from tongzhou.secure.logistic import LogisticSettings, OwnerBlock, OwnerFit
 from tongzhou.secure.matching import MatchSettings
 from tongzhou.secure.party import Party, Role
@@ -138,6 +141,41 @@ def _warm_up(seat: Seat) -> None:
     TrainTask(LogisticSettings(_WARM_ROWS, 2, 2)).run(seat, blocks.get(seat.party.role))
 
 
+def _boost(seat: Seat, arguments: list[str]) -> Result:
+    """``boost FOLDER ROWS ASKER_COLUMNS PROVIDER_COLUMNS TREES DEPTH``: boosted trees, 32 bins, rate 0.3.
+
+    If the folder holds new rows they are scored afterwards, unmeasured, and the asker gives the AUC on them.
+    """
+    folder = Path(arguments[0])
+    rows, asker, provider, trees, depth = (int(text) for text in arguments[1:])
+    _warm_boost(seat)
+    own = _load(seat, folder)
+    gauge = _Gauge(seat.party.session)
+    gauge.start()
+    found = BoostTask(BoostSettings(rows, asker, provider, trees=trees, depth=depth)).run(seat, own)
+    out = gauge.read()
+    if not (folder / "new_label.npy").exists():
+        return out
+    label = np.load(folder / "new_label.npy", allow_pickle=False)
+    new = None
+    if found is not None:
+        values = np.load(folder / f"new_{seat.party.role}.npy", allow_pickle=False)
+        new = BoostScoreInput(values, found.model)
+    scores = BoostScoreTask(len(label), trees, depth).run(seat, new)
+    return out if scores is None else out | {"auc": auc(label, scores)}
+
+
+def _warm_boost(seat: Seat) -> None:
+    generator = np.random.default_rng(_WARM_ROWS)
+    values = generator.standard_normal((_WARM_ROWS, 4))
+    label = (values.sum(axis=1) + generator.logistic(size=_WARM_ROWS) > 0).astype(np.float64)
+    blocks = {
+        "asker": OwnerBlock(values[:, :2], ["a", "b"], label),
+        "provider": OwnerBlock(values[:, 2:], ["c", "d"]),
+    }
+    BoostTask(BoostSettings(_WARM_ROWS, 2, 2, trees=1, depth=2)).run(seat, blocks.get(seat.party.role))
+
+
 def _match(seat: Seat, arguments: list[str]) -> Result:
     """``match PROTOCOL FOLDER``: one match of the identifiers in ``ROLE.txt``."""
     protocol, folder = arguments[0], Path(arguments[1])
@@ -156,7 +194,7 @@ def _matching(protocol: str, context: str) -> MatchTask:
     return MatchTask(MatchSettings(1, context), "aided" if protocol == "aided" else "dh")
 
 
-JOBS: dict[str, Callable[[Seat, list[str]], Result]] = {"train": _train, "match": _match}
+JOBS: dict[str, Callable[[Seat, list[str]], Result]] = {"train": _train, "match": _match, "boost": _boost}
 """What a party can play."""
 
 

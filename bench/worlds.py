@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tongzhou.data.example import bank_table, card_network_table
 from tongzhou.risk.binning import BinTable, bin_table, fine_bins, merge_bins
 
-__all__ = ["LABEL", "Base", "World", "base", "make_world"]
+__all__ = ["LABEL", "Base", "World", "base", "make_fold", "make_raw_world", "make_world"]
 
 Floats = NDArray[np.float64]
 
@@ -106,19 +106,60 @@ def make_world(folder: Path, rows: int) -> World:
     return World(rows, folder, len(known.asker), len(known.provider))
 
 
+def make_raw_world(folder: Path, rows: int) -> World:
+    """The same in original units, for models that cut columns by themselves."""
+    known = base()
+    folder.mkdir(parents=True)
+    generator = np.random.default_rng([_SEED, rows])
+    places = generator.integers(0, len(known.label), rows)
+    for role, names in (("asker", known.asker), ("provider", known.provider)):
+        columns = [
+            _jittered(name, known.columns[name][places], generator.standard_normal(rows)) for name in names
+        ]
+        np.save(folder / f"{role}.npy", np.stack(columns, axis=1))
+    np.save(folder / "label.npy", known.label[places].astype(np.float64))
+    return World(rows, folder, len(known.asker), len(known.provider))
+
+
+def make_fold(folder: Path, fold: int, folds: int, rows: int) -> World:
+    """Write one fold of the example itself: rows to train on, and ``new_*`` rows to score that are apart.
+
+    Args:
+        folder: new.
+        fold: which, from 0.
+        folds: how many parts the rows are cut into.
+        rows: how many rows of the example are used, in a seeded order.
+    """
+    known = base()
+    folder.mkdir(parents=True)
+    order = np.random.default_rng(_SEED).permutation(len(known.label))[:rows]
+    held = np.arange(len(order)) % folds == fold
+    for prefix, places in (("", order[~held]), ("new_", order[held])):
+        for role, names in (("asker", known.asker), ("provider", known.provider)):
+            block = np.stack([known.columns[name][places] for name in names], axis=1)
+            np.save(folder / f"{prefix}{role}.npy", block)
+        np.save(folder / f"{prefix}label.npy", known.label[places].astype(np.float64))
+    return World(int((~held).sum()), folder, len(known.asker), len(known.provider))
+
+
 def _evidence(known: Base, name: str, places: NDArray[np.int64], generator: np.random.Generator) -> Floats:
     """Weights of evidence of drawn rows, in blocks so that a large size needs little memory."""
     woe = np.array(known.tables[name].woe)
     out = np.empty(len(places))
     for start in range(0, len(places), _BLOCK):
         values = known.columns[name][places[start : start + _BLOCK]]
-        noise = generator.standard_normal(len(values))
-        if name == "age":
-            values = np.rint(values + _YEARS * noise)
-        elif name.startswith(("bill", "paid", "limit")):
-            values = np.rint(values * (1 + _JITTER * noise))
+        values = _jittered(name, values, generator.standard_normal(len(values)))
         out[start : start + _BLOCK] = woe[known.tables[name].bins.assign(values)]
     return out
+
+
+def _jittered(name: str, values: Floats, noise: Floats) -> Floats:
+    """Ages and amounts a little changed; grades as they are."""
+    if name == "age":
+        return np.rint(values + _YEARS * noise)
+    if name.startswith(("bill", "paid", "limit")):
+        return np.rint(values * (1 + _JITTER * noise))
+    return values
 
 
 def _binned(name: str, values: Floats, label: NDArray[np.int8]) -> BinTable:

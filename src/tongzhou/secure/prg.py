@@ -52,6 +52,10 @@ class Stream:
         """Uniform elements of Z_2^32, of the given shape."""
         return self._fill(shape, np.dtype(np.uint32))
 
+    def octets(self, *shape: int) -> NDArray[np.uint8]:
+        """Uniform bytes, of the given shape."""
+        return self._fill(shape, np.dtype(np.uint8))
+
     def permutation(self, size: int) -> NDArray[np.intp]:
         """A uniform permutation of ``range(size)``.
 
