@@ -1,8 +1,8 @@
 """A hash of 128-bit blocks: AES with a fixed public key, fed forward.
 
-H(x) = AES(x) xor x is correlation robust if AES under a public key behaves like a random permutation: for a secret
-uniform s, the values H(s), H(s xor 1), H(s xor 2), … look uniform and independent. That makes it the generator
-of the trees in `dpf` and `dcf`: one AES call a block, no key schedule.
+H(x) = AES(x) xor x is correlation robust if AES under a public key behaves like a random permutation: for a
+secret uniform s, the values H(s), H(s xor 1), H(s xor 2), … look uniform and independent. That makes it the
+generator of the trees in `dpf` and `dcf`: one AES call a block, no key schedule.
 
 Paper: Guo, Katz, Wang and Yu, Efficient and secure multiparty computation from fixed-key block ciphers
 (IEEE S&P 2020), section 7.2.

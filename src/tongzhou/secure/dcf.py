@@ -1,11 +1,11 @@
-"""Distributed comparison functions: two keys, each random by itself, whose values add up to a payload below a secret point.
+"""Distributed comparison functions: two random keys whose values add up to a payload below a secret point.
 
 Statement
     Parties: a dealer who knows the point and the payload, and two evaluators, 0 and 1.
     Who learns what: as `tongzhou.secure.dpf`: each key is indistinguishable from uniform.
     Assumption: as `tongzhou.secure.dpf`.
-    Cost: 25 bytes for each bit of the domain and 8 more, the same for both evaluators, and a root of 16 bytes each; two
-    AES calls for each bit and evaluated point.
+    Cost: 25 bytes for each bit of the domain and 8 more, the same for both evaluators, and a root of 16 bytes
+    each; two AES calls for each bit and evaluated point.
     Paper: Boyle, Chandran, Gilboa, Gupta, Ishai, Kumar and Rathee, Function secret sharing for mixed-mode and
     fixed-point secure computation (EUROCRYPT 2021), figure 1.
 
@@ -95,7 +95,7 @@ def deal_comparisons(
 
 
 def evaluate_comparisons(keys: ComparisonKeys, points: Words, *, group: Group) -> Words:
-    """One evaluator's values of each key at its own point, ``(K,)``; both evaluators' add up to the function."""
+    """One evaluator's values of each key at its own point, ``(K,)``; both add up to the function."""
     bits = keys.values.shape[1]
     shifts = np.arange(bits - 1, -1, -1, dtype=np.uint64)
     steps = (points[None, :] >> shifts[:, None]) & _ONE

@@ -1,19 +1,19 @@
-"""Distributed point functions: two keys, each random by itself, whose values add up to zero everywhere but at one point.
+"""Distributed point functions: two random keys whose values add up to zero everywhere but at one secret point.
 
 Statement
     Parties: a dealer who knows the point and the payload, and two evaluators, 0 and 1.
-    Who learns what: each evaluator's key is indistinguishable from uniform, so it learns neither the point nor the
-    payload. Evaluation sends nothing. Each key serves one point; where an evaluator's inputs are masked by
-    that point, each key serves one input.
+    Who learns what: each evaluator's key is indistinguishable from uniform, so it learns neither the point
+    nor the payload. Evaluation sends nothing. Each key serves one point; where an evaluator's inputs are
+    masked by that point, each key serves one input.
     Assumption: the dealer is honest and colludes with neither evaluator; `tongzhou.secure.blocks` is
     correlation robust.
-    Cost: 17 bytes for each bit of the domain and 8 for each word of the payload, the same for both evaluators, and a
-    root of 16 bytes each; one AES call for each bit of the domain and evaluated point.
+    Cost: 17 bytes for each bit of the domain and 8 for each word of the payload, the same for both
+    evaluators, and a root of 16 bytes each; one AES call for each bit of the domain and evaluated point.
     Papers: Boyle, Gilboa and Ishai, Function secret sharing (EUROCRYPT 2015) and Function secret sharing:
     improvements and extensions (CCS 2016), figure 1.
 
-All functions work on batches of keys, level by level. Payloads are vectors over a group: the ring Z_2^64 (`RING`) or
-the field of `tongzhou.secure.field` (`FIELD`).
+All functions work on batches of keys, level by level. Payloads are vectors over a group: the ring Z_2^64
+(`RING`) or the field of `tongzhou.secure.field` (`FIELD`).
 
 A node of the tree is a block of 128 bits. Its lowest bit is the control bit, the others are the seed.
 """
@@ -221,7 +221,8 @@ def steer(pair: tuple[Words, Words], nodes: Words, step: Words, seeds: Words, ri
         pair: `children` of the nodes.
         nodes: both evaluators' nodes on the way, ``(2, K, 2)``.
         step: ``(K,)`` 1 where the point lies to the right.
-        seeds, right: the level's corrections, filled here.
+        seeds: the level's corrections of seeds, filled here.
+        right: and of control bits on the way right, filled here.
 
     Returns:
         The nodes below, ``(2, K, 2)``. Off the way both evaluators' nodes are equal, so all below cancels.

@@ -124,4 +124,5 @@ def _reduce(words: Words) -> Words:
 
 def _wrap(words: Words) -> Words:
     """Words below twice the prime, as elements."""
-    return np.minimum(words, words - _P)
+    wrapped: Words = np.minimum(words, words - _P)
+    return wrapped

@@ -1,7 +1,7 @@
 """What asker, helper and providers keep of an epoch, and how it is found again after a restart.
 
-A book is a view of a `ListStore`. Each provider has a *base* table and, once its list changed, one table of all *changes* since;
-a newer one replaces it. For each table and day there are keys.
+A book is a view of a `ListStore`. Each provider has a *base* table and, once its list changed, one table of
+all *changes* since; a newer one replaces it. For each table and day there are keys.
 """
 
 import hashlib

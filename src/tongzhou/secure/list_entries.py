@@ -1,4 +1,4 @@
-"""A provider's list in the clear, at the provider: checked, turned into rows, and compared with an older one."""
+"""A provider's list in the clear: checked, turned into rows, and compared with an older one."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ class ListEntries:
 
 
 def pseudonyms(salt: bytes, identifiers: Sequence[str]) -> Words:
-    """Pseudonyms ``(n, 3)`` of identifiers under the salt of an epoch: a keyed hash, uniform to whoever lacks the salt."""
+    """Pseudonyms ``(n, 3)`` under the salt of an epoch: a keyed hash, uniform to whoever lacks the salt."""
     keyed = hashlib.blake2b(key=salt, person=b"list entry", digest_size=8 * PSEUDONYM_WORDS)
     digests = bytearray()
     for identifier in identifiers:
@@ -124,7 +124,8 @@ def _column(entries: ListEntries, name: str) -> Numbers:
 def changes_between(terms: ListTerms, before: ListEntries, after: ListEntries) -> ListEntries:
     """What to add to a list so that sums over both are sums over the newer one.
 
-    An entry that left counts negative, so that nothing of it remains; entries that are as before are left out.
+    An entry that left counts negative, so that nothing of it remains; entries that are as before are left
+    out.
 
     Raises:
         DataError: more entries changed than was agreed.

@@ -2,17 +2,18 @@
 
 Statement
     Parties: a provider that deals, asker and helper that hold shares of a sum.
-    Who learns what: asker and helper see the sum plus a uniform mask; then they hold shares of one bit, and the asker
-    gets it.
-    Assumption: the provider that deals a query's gate colludes with neither asker nor helper: with either of them it could
-    read the sum. Providers take turns. An asker that deviates can shift its share of the sum and so choose another
-    bound for this query; it still learns one bit.
+    Who learns what: asker and helper see the sum plus a uniform mask; then they hold shares of one bit, and
+    the asker gets it.
+    Assumption: the provider that deals a query's gate colludes with neither asker nor helper: with either of
+    them it could read the sum. Providers take turns. An asker that deviates can shift its share of the sum
+    and so choose another bound for this query; it still learns one bit.
     Cost: for each measure and query 61 · 50 + 24 bytes dealt to each of the two; one round.
-    Paper: Boyle, Chandran, Gilboa, Gupta, Ishai, Kumar and Rathee, Function secret sharing for mixed-mode and fixed-point
-    secure computation (EUROCRYPT 2021), section 4: an interval is two comparisons.
+    Paper: Boyle, Chandran, Gilboa, Gupta, Ishai, Kumar and Rathee, Function secret sharing for mixed-mode and
+    fixed-point secure computation (EUROCRYPT 2021), section 4: an interval is two comparisons.
 
-The sum exceeds the bound where it lies between bound + 1 and half the field. Behind a mask this is an interval that may
-wrap around the end of the field; the dealer, who knows the mask, deals a share of whether it does.
+The sum exceeds the bound where it lies between bound + 1 and half the field. Behind a mask this is an
+interval that may wrap around the end of the field; the dealer, who knows the mask, deals a share of whether
+it does.
 """
 
 from collections.abc import Sequence
@@ -113,10 +114,8 @@ def deal_gates(bounds: Sequence[int], turns: int) -> DealtGates:
         np.empty((0, 0, 2), np.uint64), np.empty((0, 0), np.uint8), np.empty((0, 1), np.uint64)
     )
     nothing = np.empty((turns, len(bounds)), np.uint64)
-    asker, helper = (
-        GateKeys(party, seed, empty, values=nothing, wraps=nothing)
-        for party, seed in ((0, asker_seed), (1, helper_seed))
-    )
+    asker = GateKeys(0, asker_seed, empty, values=nothing, wraps=nothing)
+    helper = GateKeys(1, helper_seed, empty, values=nothing, wraps=nothing)
     masks = field.add(asker.masks, helper.masks)
     lowest = field.add(field.from_signed(np.array(bounds, dtype=np.int64) + 1), masks)
     highest = field.add(np.full(len(bounds), _HALF, dtype=np.uint64), masks)

@@ -4,16 +4,17 @@ Statement
     Parties: a provider that deals, asker and helper that hold shares of one row of the provider's table.
     Who learns what: the provider learns nothing of the queries; asker and helper learn words masked by fresh
     uniform words, and then hold shares of the answer.
-    Assumption: as `tongzhou.secure.dpf`; the provider colludes with neither of the two as far as its own table is concerned,
-    which it knows anyway.
-    Cost: for each query and table 17 bytes for each of 48 bits, 8 for each word of the payload, and 8 more at the
-    helper.
-    Papers: Boyle, Gilboa and Ishai, Secure computation with preprocessing via function secret sharing (TCC 2019), for
-    testing a masked value with a key dealt before.
+    Assumption: as `tongzhou.secure.dpf`; the provider colludes with neither of the two as far as its own
+    table is concerned, which it knows anyway.
+    Cost: for each query and table 17 bytes for each of 48 bits, 8 for each word of the payload, and 8 more at
+    the helper.
+    Papers: Boyle, Gilboa and Ishai, Secure computation with preprocessing via function secret sharing (TCC
+    2019), for testing a masked value with a key dealt before.
 
-A key is for *slot* s of a day. Its dealer knows masks for each word of a row. Asker and helper open the row's tag
-minus the asked tag, plus the mask: the row matches where that equals the mask, which is the point of the key. The
-payload is a gain and the product of gain and mask for each column that is opened, so that shares of
+A key is for *slot* s of a day. Its dealer knows masks for each word of a row. Asker and helper open the row's
+tag
+minus the asked tag, plus the mask: the row matches where that equals the mask, which is the point of the key.
+The payload is a gain and the product of gain and mask for each column that is opened, so that shares of
 ``gain · match · value`` follow without another word.
 """
 

@@ -15,7 +15,7 @@ import numpy as np
 from tongzhou.errors import NotFoundError
 from tongzhou.secure.list_entries import ListEntries, check_entries
 from tongzhou.secure.list_store import ListStore, Record
-from tongzhou.secure.list_terms import Column, ListTerms, Measure
+from tongzhou.secure.list_terms import ListTerms, Measure
 from tongzhou.secure.noise import draw_noise
 from tongzhou.secure.party import Role
 

@@ -1,8 +1,9 @@
 """Tables of lists in masked form: one party holds the masked rows, another the short secret behind the masks.
 
-A masked row is the row minus a pad, and beside it stands one authenticator: a secret linear function of the masked row, plus a
-pad of its own. Sums of masked rows have sums of authenticators, so whoever holds the rows can show that what it
-says it read is what stands there, and can make up another sum with probability 2^-61 only.
+A masked row is the row minus a pad, and beside it stands one authenticator: a secret linear function of the
+masked row, plus a pad of its own. Sums of masked rows have sums of authenticators, so whoever holds the rows
+can show that what it says it read is what stands there, and can make up another sum with probability 2^-61
+only.
 
 Pads come from AES in counter mode; the holder of the secret computes those of single cells.
 """

@@ -2,22 +2,27 @@
 
 Statement
     Parties: asker and helper, after `tongzhou.secure.list_setup`. Providers take no part and receive nothing.
-    Who learns what: the asker learns what each measure opens, and not which provider it comes from. The helper learns when and
-    how much is asked, and a pseudonym of each identifier: unlinkable between epochs, and within an epoch seen again only if
-    lists or day changed in between. Providers learn nothing.
-    Assumption: asker and helper do not collude. The lists are safe from an asker that deviates: what it says it read is
-    authenticated, so it can leave out or shift no provider's part. They are safe from a helper that deviates. Answers are
-    correct if the helper and the providers follow the protocol. A measure of the kind ``above`` is safe from an asker
-    that follows it; see `tongzhou.secure.list_gate`.
-    Cost: for Q queries, T tables of w words a row and m opened columns, 24 Q + 8 T Q (w + 1) bytes to the helper, 8 T Q (1 + m) and
-    8 Q a measure back; one round; two with ``above``. 48 AES calls a query and table at each of the two.
-    Papers: Boyle, Gilboa and Ishai, TCC 2019 (function secret sharing on masked values); Bendlin, Damgård, Orlandi and
-    Zakarias, Semi-homomorphic encryption and multiparty computation (EUROCRYPT 2011), for linear authenticators.
+    Who learns what: the asker learns what each measure opens, and not which provider it comes from. The
+    helper learns when and
+    how much is asked, and a pseudonym of each identifier: unlinkable between epochs, and within an epoch seen
+    again only if lists or day changed in between. Providers learn nothing.
+    Assumption: asker and helper do not collude. The lists are safe from an asker that deviates: what it says
+    it read is authenticated, so it can leave out or shift no provider's part. A helper that deviates reads
+    nothing either, but answers wrongly; if the asker lets it see that an answer was refused as impossible,
+    that is one bit. Answers are correct if the helper and the providers follow the protocol. A measure of the
+    kind ``above`` is safe from an asker that follows it; see `tongzhou.secure.list_gate`.
+    Cost: for Q queries, T tables of w words a row and m opened columns, 24 Q + 8 T Q (w + 1) bytes to the
+    helper, 8 T Q (1 + m) and 8 Q a measure back; one round; two with ``above``. 48 AES calls a query and
+    table at each of the two.
+    Papers: Boyle, Gilboa and Ishai, TCC 2019 (function secret sharing on masked values); Bendlin, Damgård,
+    Orlandi and Zakarias, Semi-homomorphic encryption and multiparty computation (EUROCRYPT 2011), for linear
+    authenticators.
 
-Both parties read the row that the identifier would have: the asker sums masked cells, the helper the masks. The asker hides
-its sum under the masks of a key that is used for this query only, and sends it with its authenticator. The helper
-verifies, subtracts the asked tag, adds its masks, and now both know a masked difference of tags that equals the key's
-point where the row is the asked one, and masked columns. Each evaluates its key; the helper sends its share of the sums.
+Both parties read the row that the identifier would have: the asker sums masked cells, the helper the masks.
+The asker hides its sum under the masks of a key that is used for this query only, and sends it with its
+authenticator. The helper verifies, subtracts the asked tag, adds its masks, and now both know a masked
+difference of tags that equals the key's point where the row is the asked one, and masked columns. Each
+evaluates its key; the helper sends its share of the sums.
 """
 
 import hashlib
@@ -198,12 +203,12 @@ class ListAsker:
             return take_slots(held, at_least=missing, at_most=per_day // _BLOCKS, per_day=per_day)
 
         ends = self._ledger.apply(self._account, rule, {}).next_slot
-        # Slots of one message follow each other; where others took some in between, what was left is given up.
+        # Slots of one message follow each other; where others took some in between, the rest is given up.
         joined = bool(self._free) and self._free.stop == begins
         self._free = range(self._free.start if joined else begins, ends)
 
     def _read(self, names: Words, slots: range) -> tuple[Words, Words]:
-        """Rows that the names would have, hidden by the slots' masks, ``(T, Q, w)``; and their authenticators."""
+        """Rows that the names would have, ``(T, Q, w)``, and authenticators, both hidden by masks."""
         keys = place_keys(names)
         own = slice(slots.start, slots.stop)
         masked, proofs = [], []
@@ -464,8 +469,11 @@ def _elements(peer: str, tag: str, arrays: Sequence[NDArray[np.uint64]]) -> None
 
 
 def _mark(state: bytes, name: Words) -> bytes:
-    """What stands for a question in a ledger."""
-    return hashlib.sha256(state + name.tobytes()).digest()[:_MARK_BYTES]
+    """What stands for a question in a ledger.
+
+    Its places alone, without the tag: an asker that asks with other tags that compare equal asks the same.
+    """
+    return hashlib.sha256(state + place_keys(name[None]).tobytes()).digest()[:_MARK_BYTES]
 
 
 def _unchanged(usage: Usage) -> Usage:

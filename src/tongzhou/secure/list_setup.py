@@ -1,18 +1,20 @@
-"""Setting up lists to be asked: providers mask their tables and deal keys; the asker gets the rows, the helper the masks.
+"""Setting up lists to be asked: masked tables go to the asker, what masks them to the helper, keys to both.
 
 Statement
     Parties: asker, N providers, helper.
-    Who learns what: the asker learns each provider's agreed capacity and which of a few sets of places its table uses, the
-    helper the same; neither reads an entry, nor how many there are. Providers learn the asker's salt, and
-    nothing of each other. From a table of changes both learn that and when the provider changed its list.
-    Assumption: semi-honest providers; asker and helper do not collude: together they can unmask all tables, and try
-    guesses of identifiers against them. AES-256 in counter mode is pseudorandom; keyed BLAKE2b is a pseudorandom function.
-    Cost: for each provider 1.25 · 8 (c + 3) bytes for each agreed entry of c columns to the asker, once an epoch; 32
-    bytes to the helper; keys as `tongzhou.secure.list_keys`. One round.
+    Who learns what: the asker learns each provider's agreed capacity and which of a few sets of places its
+    table uses, the helper the same; neither reads an entry, nor how many there are. Providers learn the
+    asker's salt, and nothing of each other. From a table of changes both learn that and when the provider
+    changed its list.
+    Assumption: semi-honest providers; asker and helper do not collude: together they can unmask all tables,
+    and try guesses of identifiers against them. AES-256 in counter mode is pseudorandom; keyed BLAKE2b is a
+    pseudorandom function.
+    Cost: for each provider 1.25 · 8 (c + 3) bytes for each agreed entry of c columns to the asker, once an
+    epoch; 32 bytes to the helper; keys as `tongzhou.secure.list_keys`. One round.
 
-The asker draws the salt of an epoch and tells the providers. A provider's rows carry a tag that follows from the
-identifier's pseudonym; a table of `tongzhou.secure.retrieval` gives each row as the sum of three cells; the cells go out
-masked by `tongzhou.secure.list_masks`.
+The asker draws the salt of an epoch and tells the providers. A provider's rows carry a tag that follows from
+the identifier's pseudonym; a table of `tongzhou.secure.retrieval` gives each row as the sum of three cells;
+the cells go out masked by `tongzhou.secure.list_masks`.
 """
 
 from collections.abc import Sequence
@@ -24,12 +26,12 @@ from numpy.typing import NDArray
 
 from tongzhou.errors import ConflictError, ProtocolError
 from tongzhou.secure import field
+from tongzhou.secure.dpf import Corrections
 from tongzhou.secure.list_books import AskerBook, HelperBook, KeyHead, Kind, ProviderBook, TableHead
 from tongzhou.secure.list_entries import SALT_BYTES, ListEntries, place_keys, pseudonyms, rows_of
 from tongzhou.secure.list_gate import deal_gates, gate_slots, gate_specs
 from tongzhou.secure.list_keys import correction_specs, deal_keys, gains_for
 from tongzhou.secure.list_masks import TableMask
-from tongzhou.secure.dpf import Corrections
 from tongzhou.secure.list_store import ListStore
 from tongzhou.secure.list_terms import ListTerms
 from tongzhou.secure.party import Party, Role

@@ -1,6 +1,7 @@
 """Where parties of a list keep what they received and must not lose: a small interface, and one in memory.
 
-Records hold secrets (salts, masks, keys): whoever implements the interface keeps them for the owner's eyes only.
+Records hold secrets (salts, masks, keys): whoever implements the interface keeps them for the owner's eyes
+only.
 """
 
 from collections.abc import Sequence

@@ -17,13 +17,13 @@ from tongzhou.secure.noise import Noise
 from tongzhou.secure.quota import Limits
 
 __all__ = [
-    "Column",
     "LISTED",
     "MAX_BATCH",
     "MAX_CAPACITY",
     "MAX_PER_DAY",
     "MAX_PROVIDERS",
     "TAG_BITS",
+    "Column",
     "ListTerms",
     "Measure",
     "Opened",
@@ -33,8 +33,8 @@ LISTED: Final = "listed"
 """The column that every list has: 1 for an entry."""
 
 TAG_BITS: Final = 48
-"""Bits of a tag that are compared: an identifier that is on no list of one owner is taken for one that is with
-probability 2^-48."""
+"""Bits of a tag that are compared: an identifier that is on no list of one owner is taken for one that is
+with probability 2^-48."""
 
 MAX_PROVIDERS: Final = 64
 """Providers of one run; 20 are tested."""
@@ -51,6 +51,10 @@ MAX_BATCH: Final = 256
 _MAX_COLUMNS: Final = 64
 _MAX_SUM: Final = (PRIME - 1) // 2
 _DIGEST_BYTES: Final = 16
+_MAX_NOISE: Final = _MAX_SUM / 64
+"""Largest scale of noise, so that a draw beyond the field comes with probability below 2^-80."""
+_MAX_GATES: Final = 80_000
+"""Measures with a bound times queries a day and provider; what is dealt for them travels in one frame."""
 
 Kind = Literal["sum", "any", "above"]
 
@@ -72,8 +76,8 @@ class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         name: what the answer is called.
-        kind: ``sum`` opens the sum over all lists, ``any`` whether that sum of some owner is not zero, ``above``
-            whether the sum over all lists exceeds `bound`.
+        kind: ``sum`` opens the sum over all lists, ``any`` whether that sum of some owner is not zero,
+            ``above`` whether the sum over all lists exceeds `bound`.
         columns: the column; or one for each day of the epoch, where a window rolls.
         bound: for ``above``.
         noise: what is added before opening; not for ``any``.
@@ -170,13 +174,23 @@ class ListTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for column in self.columns:
             if column.largest * self.providers > _MAX_SUM:
                 raise PlanError(
-                    "list terms: the sum of {providers} numbers as large as {largest} does not fit; it may reach {limit}",
+                    "list terms: {providers} numbers as large as {largest} do not fit; their sum may reach {limit}",
                     providers=self.providers,
                     largest=column.largest,
                     limit=_MAX_SUM,
                 )
         for measure in self.measures:
             self._check_measure(measure)
+        gates = sum(m.kind == "above" for m in self.measures) * -(-self.per_day // self.providers)
+        if gates > _MAX_GATES:
+            raise PlanError(
+                "list terms: {got} comparisons a day and provider are too many; at most {limit}",
+                got=gates,
+                limit=_MAX_GATES,
+            )
+
+    def _largest(self, name: str) -> int:
+        return next(column.largest for column in self.all_columns if column.name == name)
 
     def _check_names(self) -> None:
         for kind, names in (
@@ -210,6 +224,11 @@ class ListTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if measure.kind == "any":
                 raise PlanError("measure {name}: noise does not go with the kind any", name=measure.name)
             measure.noise.check()
+            largest = max(self._largest(column) for column in measure.columns)
+            if largest / measure.noise.epsilon > _MAX_NOISE:
+                raise PlanError(
+                    "measure {name}: the noise would not fit; take a larger epsilon", name=measure.name
+                )
 
     def opened(self, day: int) -> "Opened":
         """What a query of that day opens.
@@ -232,8 +251,9 @@ class ListTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Opened:
     """Where a day's measures stand in the rows of a table and in the payload of a key.
 
-    A payload holds, for each measure, a *gain* that multiplies the column and the product of that gain with the
-    column's mask. Sums share one gain, which is 1; each measure of the kind ``any`` has a secret random one.
+    A payload holds, for each measure, a *gain* that multiplies the column and the product of that gain with
+    the column's mask. Sums share one gain, which is 1; each measure of the kind ``any`` has a secret random
+    one.
 
     Attributes:
         terms: the agreement.

@@ -1,10 +1,10 @@
-"""Noise for answers, drawn exactly: discrete Laplace and discrete Gaussian from uniform integers and nothing else.
+"""Noise for answers, drawn exactly: discrete Laplace and discrete Gaussian from uniform integers.
 
-Floating-point noise leaks through its low digits what it should hide; here every probability is a ratio of integers,
-so the distributions are those of the proofs. Uniform integers come from the operating system.
+Floating-point noise leaks through its low digits what it should hide; here every probability is a ratio of
+integers, so the distributions are those of the proofs. Uniform integers come from the operating system.
 
-Paper: Canonne, Kamath and Steinke, The discrete Gaussian for differential privacy (NeurIPS 2020), algorithms 1 to 3,
-proposition 5 and corollary 9.
+Paper: Canonne, Kamath and Steinke, The discrete Gaussian for differential privacy (NeurIPS 2020), algorithms
+1 to 3, proposition 5 and corollary 9.
 """
 
 import math
@@ -82,8 +82,8 @@ def draw_noise(noise: Noise, sensitivity: int, below: Below = secrets.randbelow)
 def variance_for(noise: Noise, sensitivity: int) -> Fraction:
     """Variance of discrete Gaussian noise that gives (epsilon, delta).
 
-    A discrete Gaussian gives rho-concentrated privacy with rho = sensitivity² / (2 variance), and that gives epsilon
-    = rho + 2 sqrt(rho log(1/delta)). Solved for rho and rounded to more noise.
+    A discrete Gaussian gives rho-concentrated privacy with rho = sensitivity² / (2 variance), and that gives
+    epsilon = rho + 2 sqrt(rho log(1/delta)). Solved for rho and rounded to more noise.
     """
     log = math.log(1 / noise.delta)
     epsilon = float(_epsilon(noise))

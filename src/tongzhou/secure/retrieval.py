@@ -1,16 +1,18 @@
 """A table that gives each stored key its row as the sum of three cells: what linear shares can look up.
 
-Because a look-up is a sum, somebody who holds a masked table and somebody who holds the masks hold shares of the
-row without a word between them. One row comes out for each table, where a cuckoo table would give one candidate for each
-choice, each to be compared. A key that is not stored gets a sum that means nothing, so a row carries a tag.
+Because a look-up is a sum, somebody who holds a masked table and somebody who holds the masks hold shares of
+the row without a word between them. One row comes out for each table, where a cuckoo table would give one
+candidate for each choice, each to be compared. A key that is not stored gets a sum that means nothing, so a
+row carries a tag.
 
-Each key has one place in each third of the table. Rows are assigned by peeling: a cell that only one key
-uses can take whatever that key still lacks, so that key may wait until all others have their rows; taking it out
-frees more cells. With 1.25 cells a key this nearly always reaches the last key; where it does not, other places
-are tried.
+Each key has one place in each third of the table. Rows are assigned by peeling: a cell that only one key uses
+can take whatever that key still lacks, so that key may wait until all others have their rows; taking it out
+frees more cells. With 1.25 cells a key this nearly always reaches the last key; where it does not, other
+places are tried.
 
-Papers: Botelho, Pagh and Ziviani, Simple and space-efficient minimal perfect hash functions (WADS 2007), for the peeling;
-Garimella, Pinkas, Rosulek, Trieu and Yanai, Oblivious key-value stores (CRYPTO 2021), for look-ups that are linear.
+Papers: Botelho, Pagh and Ziviani, Simple and space-efficient minimal perfect hash functions (WADS 2007), for
+the peeling; Garimella, Pinkas, Rosulek, Trieu and Yanai, Oblivious key-value stores (CRYPTO 2021), for
+look-ups that are linear.
 """
 
 from typing import Final
@@ -26,7 +28,8 @@ from tongzhou.secure.ring import Words
 __all__ = ["MAX_ATTEMPTS", "cells_for", "fill_cells", "places", "read_rows"]
 
 MAX_ATTEMPTS: Final = 64
-"""Sets of places to try; a set fails with probability well below one half, and rarely at all for large tables."""
+"""Sets of places to try; a set fails with probability well below one half, and rarely at all for large
+tables."""
 
 Places = NDArray[np.int64]
 _Layer = tuple[Places, Places]
@@ -90,7 +93,7 @@ def read_rows(table: Words, spots: Places) -> Words:
 
 
 def _peel(spots: Places, cells: int) -> list[_Layer] | None:
-    """Keys and the cell that each leaves to no other, layer by layer; ``None`` if some keys never come free."""
+    """Keys, each with the cell that it alone uses, layer by layer; ``None`` if some never come free."""
     flat = spots.reshape(-1)
     uses = np.bincount(flat, minlength=cells)
     # The sum of the numbers of a cell's keys: with one key left, it names that key.

@@ -1,0 +1,69 @@
+"""What lists were asked: quotas, used slots and answered questions, in one SQLite file."""
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from tongzhou.node._database import Database
+from tongzhou.secure.quota import Usage, seen_before
+
+__all__ = ["SqliteLedger"]
+
+_SCHEMA_VERSION: Final = 1
+_SCHEMA: Final = """
+CREATE TABLE accounts (
+    account TEXT PRIMARY KEY, next_slot INTEGER NOT NULL, spent REAL NOT NULL, at REAL NOT NULL
+) STRICT;
+CREATE TABLE notes (
+    account TEXT NOT NULL, mark BLOB NOT NULL, note BLOB NOT NULL, PRIMARY KEY (account, mark)
+) STRICT, WITHOUT ROWID;
+"""
+_USAGE: Final = "SELECT next_slot, spent, at FROM accounts WHERE account = ?"
+
+
+class SqliteLedger:
+    """A `tongzhou.secure.quota.Ledger` in a file. Safe to share between threads and processes.
+
+    Never bring an older copy of the file back: slots used since would be used again. Begin a new epoch
+    instead.
+
+    Args:
+        path: made if it does not exist.
+
+    Raises:
+        StorageError: the file is damaged or cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        known = path.exists()
+        self._database = (
+            Database(path, _SCHEMA_VERSION) if known else Database.create(path, _SCHEMA, _SCHEMA_VERSION)
+        )
+
+    def close(self) -> None:
+        """Release the file. Closing twice is harmless."""
+        self._database.close()
+
+    def apply(self, account: str, rule: Callable[[Usage], Usage], marks: Mapping[bytes, bytes]) -> Usage:
+        """As `Ledger.apply`."""
+        with self._database.write() as connection:
+            found = connection.execute(_USAGE, (account,)).fetchone()
+            after = rule(Usage() if found is None else Usage(*found))
+            connection.execute(
+                "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?)",
+                (account, after.next_slot, after.spent, after.at),
+            )
+            try:
+                connection.executemany(
+                    "INSERT INTO notes VALUES (?, ?, ?)",
+                    [(account, mark, note) for mark, note in marks.items()],
+                )
+            except sqlite3.IntegrityError as error:
+                raise seen_before() from error
+        return after
+
+    def recall(self, account: str, mark: bytes) -> bytes | None:
+        """As `Ledger.recall`."""
+        found = self._database.rows("SELECT note FROM notes WHERE account = ? AND mark = ?", account, mark)
+        return bytes(found[0][0]) if found else None
