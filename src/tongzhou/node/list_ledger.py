@@ -1,7 +1,8 @@
 """What lists were asked: quotas, used slots and answered questions, in one SQLite file."""
 
 import sqlite3
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ CREATE TABLE notes (
     account TEXT NOT NULL, mark BLOB NOT NULL, note BLOB NOT NULL, PRIMARY KEY (account, mark)
 ) STRICT, WITHOUT ROWID;
 """
+_NEW_NOTE: Final = "INSERT INTO notes VALUES (?, ?, ?)"
 _USAGE: Final = "SELECT next_slot, spent, at FROM accounts WHERE account = ?"
 
 
@@ -36,6 +38,8 @@ class SqliteLedger:
     """
 
     def __init__(self, path: Path) -> None:
+        # Held over more than one statement: how much a commit waits for is a setting of the connection.
+        self._lock = threading.Lock()
         known = path.exists()
         self._database = (
             Database(path, _SCHEMA_VERSION) if known else Database.create(path, _SCHEMA, _SCHEMA_VERSION)
@@ -45,9 +49,9 @@ class SqliteLedger:
         """Release the file. Closing twice is harmless."""
         self._database.close()
 
-    def apply(self, account: str, rule: Callable[[Usage], Usage], marks: Mapping[bytes, bytes]) -> Usage:
+    def apply(self, account: str, rule: Callable[[Usage], Usage], marks: Sequence[bytes] = ()) -> Usage:
         """As `Ledger.apply`."""
-        with self._database.write() as connection:
+        with self._lock, self._database.write() as connection:
             found = connection.execute(_USAGE, (account,)).fetchone()
             after = rule(Usage() if found is None else Usage(*found))
             connection.execute(
@@ -55,13 +59,21 @@ class SqliteLedger:
                 (account, after.next_slot, after.spent, after.at),
             )
             try:
-                connection.executemany(
-                    "INSERT INTO notes VALUES (?, ?, ?)",
-                    [(account, mark, note) for mark, note in marks.items()],
-                )
+                connection.executemany(_NEW_NOTE, [(account, mark, b"") for mark in marks])
             except sqlite3.IntegrityError as error:
                 raise seen_before() from error
         return after
+
+    def note(self, account: str, notes: Mapping[bytes, bytes]) -> None:
+        """As `Ledger.note`: written without waiting for the disk, since only its owner would miss it."""
+        with self._lock:
+            self._database.rows("PRAGMA synchronous = NORMAL")
+            try:
+                with self._database.write() as connection:
+                    rows = [(account, mark, note) for mark, note in notes.items()]
+                    connection.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", rows)
+            finally:
+                self._database.rows("PRAGMA synchronous = FULL")
 
     def recall(self, account: str, mark: bytes) -> bytes | None:
         """As `Ledger.recall`."""

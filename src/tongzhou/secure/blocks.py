@@ -9,6 +9,7 @@ Paper: Guo, Katz, Wang and Yu, Efficient and secure multiparty computation from 
 """
 
 import hashlib
+from functools import cache
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -21,6 +22,11 @@ __all__ = ["BlockCipher", "BlockHash"]
 
 _BLOCK_BYTES = 16
 _DOMAIN = "tongzhou/blocks/v1/"
+
+
+@cache
+def _public_key(name: str) -> bytes:
+    return hashlib.sha256((_DOMAIN + name).encode()).digest()[:_BLOCK_BYTES]
 
 
 class BlockCipher:
@@ -53,7 +59,7 @@ class BlockHash:
     """
 
     def __init__(self, name: str) -> None:
-        self._cipher = BlockCipher(hashlib.sha256((_DOMAIN + name).encode()).digest()[:_BLOCK_BYTES])
+        self._cipher = BlockCipher(_public_key(name))
 
     def __call__(self, blocks: Words) -> Words:
         """Hashes of blocks, ``(…, 2)`` words."""

@@ -1,4 +1,4 @@
-"""Distributed point functions: two random keys whose values add up to zero everywhere but at one secret point.
+"""Distributed point functions: two random keys whose values add up to zero but at one secret point.
 
 Statement
     Parties: a dealer who knows the point and the payload, and two evaluators, 0 and 1.
@@ -238,7 +238,8 @@ def steer(pair: tuple[Words, Words], nodes: Words, step: Words, seeds: Words, ri
     correction = seeds.copy()
     correction[:, 0] = (lost[:, 0] & _SEED) | np.where(step == 1, right_bit, left_bit)
     kept = np.where(goes_right, rights, lefts)
-    return kept ^ (correction & _spread(nodes[:, :, 0] & _ONE)[:, :, None])
+    kept ^= correction & _spread(nodes[:, :, 0] & _ONE)[:, :, None]
+    return kept
 
 
 def descend(keys: PointKeys, steps: Words) -> Iterator[Words]:

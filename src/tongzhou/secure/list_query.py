@@ -47,7 +47,7 @@ from tongzhou.errors import (
 )
 from tongzhou.secure import field
 from tongzhou.secure.dpf import Corrections, PointKeys
-from tongzhou.secure.list_books import AskerBook, HelperBook, HelperTable, state_of
+from tongzhou.secure.list_books import AskerBook, AskerTable, HelperBook, HelperTable, state_of
 from tongzhou.secure.list_entries import PSEUDONYM_WORDS, place_keys, pseudonyms, tags
 from tongzhou.secure.list_gate import over_shares
 from tongzhou.secure.list_keys import AskerKeys, HelperKeys, answer_shares
@@ -202,18 +202,17 @@ class ListAsker:
             begins = held.next_slot
             return take_slots(held, at_least=missing, at_most=per_day // _BLOCKS, per_day=per_day)
 
-        ends = self._ledger.apply(self._account, rule, {}).next_slot
+        ends = self._ledger.apply(self._account, rule).next_slot
         # Slots of one message follow each other; where others took some in between, the rest is given up.
         joined = bool(self._free) and self._free.stop == begins
         self._free = range(self._free.start if joined else begins, ends)
 
     def _read(self, names: Words, slots: range) -> tuple[Words, Words]:
         """Rows that the names would have, ``(T, Q, w)``, and authenticators, both hidden by masks."""
-        keys = place_keys(names)
         own = slice(slots.start, slots.stop)
         masked, proofs = [], []
-        for table in self._tables:
-            sums = read_rows(table.rows, places(keys, table.head.attempt, table.head.cells))
+        for table, spots in zip(self._tables, _spots(names, self._tables), strict=True):
+            sums = read_rows(table.rows, spots)
             masked.append(field.add(sums[:, :-1], table.keys.masks[own]))
             proofs.append(field.add(sums[:, -1], table.keys.proofs[own]))
         return np.stack(masked), np.stack(proofs)
@@ -319,8 +318,8 @@ class ListHelper:
                 count=ask.count,
                 got=len(names),
             )
-        marks = {_mark(ask.state, name): b"" for name in names}
-        if len(marks) != ask.count:
+        marks = [_mark(ask.state, name) for name in names]
+        if len(set(marks)) != ask.count:
             raise seen_before()
         rule = partial(admit, self._terms.limits, first=ask.first, count=ask.count, now=now)
         self._ledger.apply(f"{self._link.peer}.{ask.epoch}.{ask.day}", rule, marks)
@@ -362,8 +361,7 @@ class ListHelper:
 
     def _pads(self, names: Words) -> Words:
         """The pads of the rows that the names would have, ``(T, Q, w + 1)``."""
-        keys = place_keys(names)
-        spots = [places(keys, table.head.attempt, table.head.cells) for table in self._tables]
+        spots = _spots(names, self._tables)
         return np.stack(
             [field.sum_rows(table.mask.at(at), 1) for table, at in zip(self._tables, spots, strict=True)]
         )
@@ -405,7 +403,7 @@ def ask_clear(
         def rule(held: Usage) -> Usage:
             return admit(lists.terms.limits, held, first=held.next_slot, count=len(places), now=now)
 
-        ledger.apply(account, rule, {})
+        ledger.apply(account, rule)
         return [lists.answer(identifiers[place], day) for place in places]
 
     return _remembered(ledger, account, marks, fresh)
@@ -420,7 +418,7 @@ def _remembered(
     if new:
         values = fresh(list(new.values()))
         notes = {mark: msgspec.msgpack.encode(one) for mark, one in zip(new, values, strict=True)}
-        ledger.apply(account, _unchanged, notes)
+        ledger.note(account, notes)
         known |= notes
     return [Answer(msgspec.msgpack.decode(known[mark], type=dict[str, int]), mark in new) for mark in marks]
 
@@ -438,6 +436,17 @@ def _refused(peer: str, reply: _Reply) -> TongzhouError:
 
 def _printable(text: str) -> str:
     return "".join(one if one.isprintable() else " " for one in text[:MAX_REASON])
+
+
+def _spots(names: Words, tables: Sequence[AskerTable | HelperTable]) -> list[NDArray[np.int64]]:
+    """Where the rows of names would be in each table; most tables have the same places."""
+    keys = place_keys(names)
+    known: dict[tuple[int, int], NDArray[np.int64]] = {}
+    for table in tables:
+        where = (table.head.attempt, table.head.cells)
+        if where not in known:
+            known[where] = places(keys, *where)
+    return [known[table.head.attempt, table.head.cells] for table in tables]
 
 
 def _joined(party: Literal[0, 1], keys: Sequence[AskerKeys | HelperKeys], slots: range) -> PointKeys:
@@ -474,7 +483,3 @@ def _mark(state: bytes, name: Words) -> bytes:
     Its places alone, without the tag: an asker that asks with other tags that compare equal asks the same.
     """
     return hashlib.sha256(state + place_keys(name[None]).tobytes()).digest()[:_MARK_BYTES]
-
-
-def _unchanged(usage: Usage) -> Usage:
-    return usage

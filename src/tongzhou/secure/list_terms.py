@@ -174,7 +174,7 @@ class ListTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for column in self.columns:
             if column.largest * self.providers > _MAX_SUM:
                 raise PlanError(
-                    "list terms: {providers} numbers as large as {largest} do not fit; their sum may reach {limit}",
+                    "{providers} numbers as large as {largest} do not fit; their sum may reach {limit}",
                     providers=self.providers,
                     largest=column.largest,
                     limit=_MAX_SUM,
@@ -184,7 +184,7 @@ class ListTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         gates = sum(m.kind == "above" for m in self.measures) * -(-self.per_day // self.providers)
         if gates > _MAX_GATES:
             raise PlanError(
-                "list terms: {got} comparisons a day and provider are too many; at most {limit}",
+                "{got} comparisons a day and provider are too many; at most {limit}",
                 got=gates,
                 limit=_MAX_GATES,
             )

@@ -6,7 +6,7 @@ have the last place.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
@@ -97,23 +97,26 @@ def _used_up(per_day: int) -> GrantError:
 class Ledger(Protocol):
     """Where usage and marks are kept."""
 
-    def apply(self, account: str, rule: Callable[[Usage], Usage], marks: Mapping[bytes, bytes]) -> Usage:
-        """In one transaction: change the usage of `account` by `rule`, and note marks that must be new.
+    def apply(self, account: str, rule: Callable[[Usage], Usage], marks: Sequence[bytes] = ()) -> Usage:
+        """In one transaction: change the usage of `account` by `rule`, and set marks that must be new.
 
         Args:
             account: whose usage; an unknown one has used nothing.
             rule: the new usage; what it raises is raised, and nothing changes.
-            marks: what to note, each with a note beside it.
+            marks: what to set.
 
         Returns:
-            The new usage, kept for good when this returns.
+            The new usage; it survives a power cut when this returns.
 
         Raises:
             ConflictError: a mark was there before.
         """
 
+    def note(self, account: str, notes: Mapping[bytes, bytes]) -> None:
+        """Keep a note beside each of some marks; it survives the end of the process when this returns."""
+
     def recall(self, account: str, mark: bytes) -> bytes | None:
-        """The note beside a mark, if it was noted."""
+        """The note beside a mark, if there is one."""
 
 
 @dataclass
@@ -124,15 +127,20 @@ class MemoryLedger:
     notes: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def apply(self, account: str, rule: Callable[[Usage], Usage], marks: Mapping[bytes, bytes]) -> Usage:
+    def apply(self, account: str, rule: Callable[[Usage], Usage], marks: Sequence[bytes] = ()) -> Usage:
         """As `Ledger.apply`."""
         with self._lock:
             after = rule(self.accounts.get(account, Usage()))
             if any((account, mark) in self.notes for mark in marks):
                 raise seen_before()
             self.accounts[account] = after
-            self.notes |= {(account, mark): note for mark, note in marks.items()}
+            self.notes |= dict.fromkeys(((account, mark) for mark in marks), b"")
             return after
+
+    def note(self, account: str, notes: Mapping[bytes, bytes]) -> None:
+        """As `Ledger.note`."""
+        with self._lock:
+            self.notes |= {(account, mark): note for mark, note in notes.items()}
 
     def recall(self, account: str, mark: bytes) -> bytes | None:
         """As `Ledger.recall`."""
