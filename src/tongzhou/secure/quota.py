@@ -5,6 +5,7 @@ transaction, so that what was admitted once stays admitted across a restart, and
 have the last place.
 """
 
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -63,10 +64,10 @@ def admit(limits: Limits, usage: Usage, *, first: int, count: int, now: float) -
     spent = max(0.0, usage.spent - rested) + count
     if spent > limits.burst:
         raise GrantError(
-            "queries come too fast: {rate:g} a minute are allowed, and {burst} at once; wait {seconds:.0f} s",
+            "queries come too fast: {rate:g} a minute are allowed, and {burst} at once; wait {seconds} s",
             rate=limits.per_minute,
             burst=limits.burst,
-            seconds=(spent - limits.burst) * _MINUTE_S / limits.per_minute + 0.5,
+            seconds=math.ceil((spent - limits.burst) * _MINUTE_S / limits.per_minute),
         )
     return Usage(first + count, spent, max(now, usage.at))
 
