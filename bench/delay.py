@@ -40,6 +40,8 @@ def _relay_to(port: int, delay_s: float):  # noqa: ANN202 what asyncio wants
             writer.close()
             return
         await asyncio.gather(_hold(reader, far_writer, delay_s), _hold(far_reader, writer, delay_s))
+        for one in (writer, far_writer):
+            one.close()
 
     return relay
 
@@ -70,10 +72,10 @@ async def _give(pieces: "asyncio.Queue[tuple[float, bytes]]", writer: asyncio.St
             due, piece = await pieces.get()
             await asyncio.sleep(max(0.0, due - clock()))
             if not piece:
-                break
+                writer.write_eof()  # the other direction may go on
+                return
             writer.write(piece)
             await writer.drain()
-    writer.close()
 
 
 @contextmanager

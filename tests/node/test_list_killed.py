@@ -64,7 +64,7 @@ def test_killed_before_the_question_or_before_the_answer(tmp_path: Path, tag: st
     assert done.returncode == -signal.SIGKILL
     built = kept(tmp_path)
     if answered:
-        with pytest.raises(ConflictError, match="helper refused: this was asked before"):
+        with pytest.raises(ConflictError, match="helper refuses: this was asked before"):
             built.ask("p1")
     else:
         built.ask("p1")

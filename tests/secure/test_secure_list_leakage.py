@@ -237,7 +237,7 @@ def test_an_asker_that_deviates_is_refused_and_learns_nothing(change: Any) -> No
     }
     built.set_up()
     built.watch = bend("asker", "list.ask", change)
-    with pytest.raises(ProtocolError, match="helper refused: asker does not show what its tables hold"):
+    with pytest.raises(ProtocolError, match="helper refuses: asker does not show what its tables hold"):
         built.ask("p1")
     built.watch = Watch()
     assert built.ask("p2") == [{"exposure": 14}], "the slot is used up, and the next one answers"
@@ -255,14 +255,14 @@ def test_the_same_question_in_other_words_is_the_same(bits: int) -> None:
         arrays[0][0, 2] ^= np.uint64(bits)
 
     built.watch = bend("asker", "list.ask", change)
-    with pytest.raises(ConflictError, match="helper refused: this was asked before"):
+    with pytest.raises(ConflictError, match="helper refuses: this was asked before"):
         built.ask("p1")
 
 
 def test_one_message_does_not_ask_the_same_twice() -> None:
     built = world(2).set_up()
     built.watch = bend("asker", "list.ask", lambda _v, a: a[0].__setitem__(1, a[0][0]))
-    with pytest.raises(ConflictError, match="helper refused: this was asked before"):
+    with pytest.raises(ConflictError, match="helper refuses: this was asked before"):
         built.ask("p1", "p2")
 
 
@@ -308,7 +308,7 @@ def test_malformed_questions(change: Any, sentence: str) -> None:
         (
             "list.answer",
             lambda v, a: (replace_struct(v, kind="Boom", reason="x\x07y" * 900), a),
-            "refused: x y",
+            "refuses: x y",
         ),
     ],
 )
@@ -383,7 +383,7 @@ def test_a_provider_that_deals_nonsense_spoils_answers_and_is_noticed() -> None:
         built.ask("p1")
 
 
-# --- masks and their authenticators --------------------------------------------------------------------------
+# --- masks and their authenticators -------------------------------------------------------------------
 
 
 def test_pads_of_single_cells_are_those_of_the_table() -> None:

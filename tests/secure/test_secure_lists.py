@@ -172,7 +172,7 @@ def test_an_asker_without_notes_gets_no_second_draw() -> None:
     asked.ask("p1")
     asked.ledgers["asker"].notes.clear()
     with pytest.raises(
-        ConflictError, match="helper refused: this was asked before and nothing has changed since"
+        ConflictError, match="helper refuses: this was asked before and nothing has changed since"
     ):
         asked.ask("p1")
 
@@ -207,7 +207,7 @@ def test_the_helper_counts_though_the_asker_does_not() -> None:
     asked.ask("p1", "p2", "p3")
     asked.ledgers["asker"].accounts.clear()
     with pytest.raises(
-        Exception, match=r"helper refused: slot 0 of the day was used before; a key is never used"
+        Exception, match=r"helper refuses: slot 0 of the day was used before; a key is never used"
     ):
         asked.ask("p4")
 
@@ -215,7 +215,7 @@ def test_the_helper_counts_though_the_asker_does_not() -> None:
 def test_yesterdays_keys_are_not_answered_today() -> None:
     asked = world(2, days=2).set_up()
     asked.now += 86_400
-    with pytest.raises(GrantError, match=rf"helper refused: day {DAY} is asked, and it is day {DAY + 1}"):
+    with pytest.raises(GrantError, match=rf"helper refuses: day {DAY} is asked, and it is day {DAY + 1}"):
         asked.ask("p1")
 
 

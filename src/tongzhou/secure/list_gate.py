@@ -7,7 +7,7 @@ Statement
     Assumption: the provider that deals a query's gate colludes with neither asker nor helper: with either of
     them it could read the sum. Providers take turns. An asker that deviates can shift its share of the sum
     and so choose another bound for this query; it still learns one bit.
-    Cost: for each measure and query 61 · 50 + 24 bytes dealt to each of the two; one round.
+    Cost: for each measure and query 61 · 50 + 16 bytes dealt to each of the two; one round.
     Paper: Boyle, Chandran, Gilboa, Gupta, Ishai, Kumar and Rathee, Function secret sharing for mixed-mode and
     fixed-point secure computation (EUROCRYPT 2021), section 4: an interval is two comparisons.
 

@@ -9,8 +9,9 @@ Statement
     Assumption: asker and helper do not collude. The lists are safe from an asker that deviates: what it says
     it read is authenticated, so it can leave out or shift no provider's part. A helper that deviates reads
     nothing either, but answers wrongly; if the asker lets it see that an answer was refused as impossible,
-    that is one bit. Answers are correct if the helper and the providers follow the protocol. A measure of the
-    kind ``above`` is safe from an asker that follows it; see `tongzhou.secure.list_gate`.
+    that is one bit. Answers are correct if the helper and the providers follow the protocol, but with
+    probability 2^-48 a table gives somebody else's row. A measure of the kind ``above`` is safe from an asker
+    that follows it; see `tongzhou.secure.list_gate`.
     Cost: for Q queries, T tables of w words a row and m opened columns, 24 Q + 8 T Q (w + 1) bytes to the
     helper, 8 T Q (1 + m) and 8 Q a measure back; one round; two with ``above``. 48 AES calls a query and
     table at each of the two.
@@ -431,7 +432,7 @@ _REFUSALS: dict[str, type[TongzhouError]] = {
 
 def _refused(peer: str, reply: _Reply) -> TongzhouError:
     kind = _REFUSALS.get(reply.kind, ProtocolError)
-    return kind("{peer} refused: {reason}", peer=peer, reason=_printable(reply.reason))
+    return kind("{peer} refuses: {reason}", peer=peer, reason=_printable(reply.reason))
 
 
 def _printable(text: str) -> str:
