@@ -56,6 +56,17 @@ def test_all_or_nothing(path: Path) -> None:
     ledger.close()
 
 
+def test_an_account_is_forgotten_whole(path: Path) -> None:
+    ledger = SqliteLedger(path)
+    for account in ("a", "b"):
+        ledger.apply(account, take_one, [b"x"])
+    ledger.forget("a")
+    assert ledger.recall("a", b"x") is None
+    assert ledger.apply("a", take_one, [b"x"]).next_slot == 1
+    assert ledger.recall("b", b"x") == b""
+    ledger.close()
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

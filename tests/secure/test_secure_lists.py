@@ -1,5 +1,7 @@
 """Asking all lists at once: every mode gives what the lists say, for one provider or twenty, on any day."""
 
+import csv
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,13 +11,15 @@ from hypothesis import strategies as st
 from list_worlds import DAY, EXPOSURE, LISTED, NOW, ListWorld, entries_of, expected, terms_for, world
 
 from tongzhou.errors import ConflictError, GrantError, NotFoundError, PlanError
-from tongzhou.secure.list_books import AskerBook, close_epoch
+from tongzhou.secure.list_books import AskerBook, HelperBook, close_epoch
 from tongzhou.secure.list_entries import ListEntries
+from tongzhou.secure.list_query import ListAsker, ListHelper, Served, forget_answers
 from tongzhou.secure.list_tasks import ListQueryTask, ListSetupTask, ListUpdateTask
 from tongzhou.secure.list_terms import Column, Measure
 from tongzhou.secure.noise import Noise
 from tongzhou.secure.party import Party, provider_roles
 from tongzhou.secure.tasks import SUPPORT, Mode, Seat
+from tongzhou.wire.memory import run_parties
 from tongzhou.wire.messages import Session
 
 MODES: tuple[Mode, ...] = SUPPORT["list_query"]
@@ -110,6 +114,14 @@ def test_a_list_changes_within_the_epoch(mode: Mode) -> None:
         asked.lists["provider2"] = newer
         check(asked, asked.ask(*PEOPLE), PEOPLE)
     assert asked.ask("nobody")[0]["exposure"] == 2
+
+
+def test_changes_may_be_sent_at_fixed_hours_though_there_are_none() -> None:
+    asked = world(2).set_up()
+    first = asked.ask(*PEOPLE)
+    asked.update("provider", asked.lists["provider"])
+    assert asked.ask(*PEOPLE) == first
+    assert {len(asked.stores["asker"].get(f"e1.{p}.changes").arrays[0]) for p in ("provider",)} == {75}
 
 
 def test_an_updated_epoch_goes_on_to_the_next_day() -> None:
@@ -227,6 +239,27 @@ def test_a_day_without_keys() -> None:
         asked.ask("p1", day=DAY + 2)
 
 
+SANCTIONS = Path(__file__).parents[3] / "shared" / "data" / "sanctions_lists"
+
+
+@pytest.mark.skipif(not SANCTIONS.exists(), reason="the sanctions lists are not here")
+def test_real_sanctions_lists_of_three_authorities() -> None:
+    """Names as they stand there, in one normal form; a name on two lists, on one, and on none."""
+    names: dict[str, set[str]] = {}
+    for role, file in zip(provider_roles(3), ("cons_prim.csv", "cons_alt.csv", "dpl.txt"), strict=True):
+        lines = (SANCTIONS / file).read_text(encoding="utf-8", errors="replace").splitlines()
+        delimiter, place = ("\t", 0) if file == "dpl.txt" else (",", 3 if "alt" in file else 1)
+        rows = csv.reader(lines[file == "dpl.txt" :], delimiter=delimiter)
+        names[role] = {row[place].strip().upper() for row in rows if len(row) > place}
+    terms = terms_for(3, columns=(), measures=(LISTED, Measure("lists", "sum", ("listed",))), capacity=2000)
+    asked = ListWorld(terms, {role: ListEntries(sorted(found), {}) for role, found in names.items()}).set_up()
+    everybody = sorted(set.union(*names.values()))
+    people = [*everybody[:: len(everybody) // 90], "NOBODY OF THIS NAME"]
+    for person, values in zip(people, asked.ask(*people), strict=True):
+        on = sum(person in found for found in names.values())
+        assert values == {"listed": int(on > 0), "lists": on}
+
+
 @modes
 def test_an_unknown_epoch(mode: Mode) -> None:
     asked = world(2, mode=mode)
@@ -258,6 +291,38 @@ def test_an_epoch_begins_once_and_ends_without_a_trace() -> None:
         assert store.names() == []
     with pytest.raises(NotFoundError):
         AskerBook.open(asked.stores["asker"], "e1")
+
+
+def test_answers_and_marks_are_forgotten_with_their_epoch() -> None:
+    asked = world(2).set_up()
+    asked.ask("p1")
+    for role, whose in (("asker", ""), ("helper", "asker")):
+        forget_answers(asked.ledgers[role], asked.terms, whose)
+        assert (asked.ledgers[role].accounts, asked.ledgers[role].notes) == ({}, {})
+
+
+def test_an_asker_that_waits_wastes_no_slot() -> None:
+    """It holds back by itself what the helper would refuse, so that the quota of the day is left."""
+    asked = world(2, per_minute=6, burst=2).set_up()
+
+    def program(session: Session) -> None:
+        link = session.links["helper"]
+        book = AskerBook.open(asked.stores["asker"], "e1")
+        asker = ListAsker(link, book, asked.ledgers["asker"], day=DAY, now=lambda: asked.now)
+        asker.ask(["p1", "p2"])
+        for _ in range(5):
+            with pytest.raises(GrantError, match="queries come too fast"):
+                asker.ask(["p3"])
+        asked.now += 10
+        asker.ask(["p3"])
+
+    def helper(session: Session) -> None:
+        book = HelperBook.open(asked.stores["helper"], "e1")
+        serving = ListHelper(session.links["asker"], book, asked.ledgers["helper"], now=lambda: asked.now)
+        assert [serving.serve() for _ in range(2)] == [Served(2), Served(1)]
+
+    run_parties({"asker": program, "helper": helper})
+    assert asked.ledgers["helper"].accounts[f"asker.e1.{DAY}"].next_slot == 3
 
 
 def test_two_epochs_stand_beside_each_other() -> None:

@@ -121,7 +121,8 @@ def test_modules_that_a_page_names_exist(name: str) -> None:
         assert Path(aided.__file__).with_name(f"{module}.py").exists(), module
 
 
-def test_the_example_runs() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", page("aided"), re.DOTALL)
-    assert "assert outcome" in code
-    exec(compile(code, "aided.md", "exec"), {})
+@pytest.mark.parametrize("name", ["aided", "list-query"])
+def test_the_example_runs(name: str) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", page(name), re.DOTALL)
+    assert "assert " in code
+    exec(compile(code, f"{name}.md", "exec"), {})

@@ -101,6 +101,17 @@ def test_notes_are_kept_and_replaced() -> None:
     )
 
 
+def test_an_account_is_forgotten_whole() -> None:
+    ledger = MemoryLedger()
+    for account in ("a", "b"):
+        ledger.apply(account, lambda usage: Usage(5), [b"x"])
+    ledger.forget("a")
+    ledger.forget("a")
+    assert ledger.recall("a", b"x") is None
+    assert ledger.apply("a", lambda usage: usage) == Usage()
+    assert ledger.recall("b", b"x") == b""
+
+
 def test_many_threads_never_share_a_slot() -> None:
     ledger, taken = MemoryLedger(), []
 

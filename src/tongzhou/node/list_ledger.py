@@ -75,6 +75,12 @@ class SqliteLedger:
             finally:
                 self._database.rows("PRAGMA synchronous = FULL")
 
+    def forget(self, account: str) -> None:
+        """As `Ledger.forget`."""
+        with self._lock, self._database.write() as connection:
+            connection.execute("DELETE FROM accounts WHERE account = ?", (account,))
+            connection.execute("DELETE FROM notes WHERE account = ?", (account,))
+
     def recall(self, account: str, mark: bytes) -> bytes | None:
         """As `Ledger.recall`."""
         found = self._database.rows("SELECT note FROM notes WHERE account = ? AND mark = ?", account, mark)

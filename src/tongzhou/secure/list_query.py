@@ -54,19 +54,21 @@ from tongzhou.secure.list_gate import over_shares
 from tongzhou.secure.list_keys import AskerKeys, HelperKeys, answer_shares
 from tongzhou.secure.list_local import ClearLists
 from tongzhou.secure.list_masks import authenticate
-from tongzhou.secure.list_terms import MAX_BATCH
+from tongzhou.secure.list_terms import MAX_BATCH, ListTerms
 from tongzhou.secure.noise import draw_noise
-from tongzhou.secure.quota import Ledger, Usage, admit, seen_before, take_slots
+from tongzhou.secure.quota import Ledger, Usage, admit, pace, seen_before, take_slots
 from tongzhou.secure.retrieval import places, read_rows
 from tongzhou.secure.ring import Words
 from tongzhou.wire.link import MAX_REASON
 from tongzhou.wire.messages import ArraySpec, Link
 
-__all__ = ["Answer", "ListAsker", "ListHelper", "Served", "ask_clear", "day_of"]
+__all__ = ["Answer", "ListAsker", "ListHelper", "Served", "ask_clear", "day_of", "forget_answers"]
 
 _FIRST_DAY: Final = 719_163  # the day number of 1 January 1970
 _DAY_S: Final = 86_400
 _MARK_BYTES: Final = 16
+_ASKED: Final = "asked"
+"""Whose account the asker's own notes are."""
 _BLOCKS: Final = 256
 """The asker takes its slots of a day in about so many blocks, so that not every query waits for the disk."""
 
@@ -124,13 +126,22 @@ class ListAsker:
         book: of the epoch.
         ledger: which slots were used, and what was answered.
         day: the day, as a number.
+        now: the time, in POSIX seconds.
 
     Raises:
         NotFoundError: a provider's list is missing.
         GrantError: a provider's keys for the day are missing.
     """
 
-    def __init__(self, link: Link, book: AskerBook, ledger: Ledger, *, day: int) -> None:
+    def __init__(
+        self,
+        link: Link,
+        book: AskerBook,
+        ledger: Ledger,
+        *,
+        day: int,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._link = link
         self._book = book
         self._terms = book.terms
@@ -139,8 +150,10 @@ class ListAsker:
         self._opened = book.terms.opened(day)
         self._tables = book.tables(day)
         self._state = state_of(book.terms, day, self._tables)
-        self._account = f"asked.{book.terms.epoch}.{day}"
+        self._account = _account(_ASKED, book.terms, day)
         self._free = range(0)
+        self._now = now
+        self._paced = Usage()
 
     def ask(self, identifiers: Sequence[str], before: Callable[[], object] | None = None) -> list[Answer]:
         """Ask about identifiers; what was asked before in the same state is answered from the own notes.
@@ -173,6 +186,8 @@ class ListAsker:
         return _remembered(self._ledger, self._account, marks, fresh)
 
     def _ask_helper(self, names: Words) -> list[dict[str, int]]:
+        # Held back here already: what the helper refuses has used up its slots.
+        self._paced = pace(self._terms.limits, self._paced, count=len(names), now=self._now())
         slots = self._take(len(names))
         masked, proofs = self._read(names, slots)
         ask = _Ask(self._terms.epoch, self._day, slots.start, len(slots), self._state)
@@ -267,7 +282,6 @@ class ListHelper:
         book: of the epoch, for this asker.
         ledger: what was answered before; it survives a restart.
         now: the time, in POSIX seconds.
-
     """
 
     def __init__(
@@ -311,7 +325,8 @@ class ListHelper:
     def _admit(self, ask: _Ask, names: Words) -> None:
         """Refuse, or note the slots and names as used for good, before anything is answered."""
         now = self._now()
-        self._open(ask, day_of(now))
+        today = day_of(now)
+        self._open(ask, today)
         if len(names) != ask.count:
             raise ProtocolError(
                 "{peer} asks {count} queries and names {got}",
@@ -323,7 +338,7 @@ class ListHelper:
         if len(set(marks)) != ask.count:
             raise seen_before()
         rule = partial(admit, self._terms.limits, first=ask.first, count=ask.count, now=now)
-        self._ledger.apply(f"{self._link.peer}.{ask.epoch}.{ask.day}", rule, marks)
+        self._ledger.apply(_account(self._link.peer, self._terms, today), rule, marks)
 
     def _open(self, ask: _Ask, today: int) -> None:
         """Have the tables of the asked day at hand, if it is today and they are those of the asker."""
@@ -397,7 +412,7 @@ def ask_clear(
         day: day number.
         now: the time, in POSIX seconds.
     """
-    account = f"asked.{lists.terms.epoch}.{day}"
+    account = _account(_ASKED, lists.terms, day)
     marks = [hashlib.sha256(lists.state + one.encode()).digest()[:_MARK_BYTES] for one in identifiers]
 
     def fresh(places: list[int]) -> list[dict[str, int]]:
@@ -408,6 +423,22 @@ def ask_clear(
         return [lists.answer(identifiers[place], day) for place in places]
 
     return _remembered(ledger, account, marks, fresh)
+
+
+def forget_answers(ledger: Ledger, terms: ListTerms, asker: str = "") -> None:
+    """Remove what was noted of an epoch, after `tongzhou.secure.list_books.close_epoch` removed its keys.
+
+    Args:
+        ledger: of the asker, or of the helper.
+        terms: of the epoch.
+        asker: at the helper, the party that asked.
+    """
+    for day in range(terms.first_day, terms.first_day + terms.days):
+        ledger.forget(_account(asker or _ASKED, terms, day))
+
+
+def _account(whose: str, terms: ListTerms, day: int) -> str:
+    return f"{whose}.{terms.epoch}.{day}"
 
 
 def _remembered(

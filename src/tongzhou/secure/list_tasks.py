@@ -43,7 +43,7 @@ class ListInput:
         identifiers: the asker's question.
         entries: a provider's list.
         before: a provider's list at the beginning of the epoch, where `entries` is newer.
-        now: the helper's clock, POSIX seconds.
+        now: the clock of asker and helper, POSIX seconds.
     """
 
     store: ListStore
@@ -205,7 +205,7 @@ class ListQueryTask:
     def _ask(self, party: Party, given: ListInput) -> list[Answer]:
         helper = party.link("helper")
         book = AskerBook.open(given.store, self.epoch)
-        asker = ListAsker(helper, book, given.ledger, day=self.day)
+        asker = ListAsker(helper, book, given.ledger, day=self.day, now=given.now)
         answers: list[Answer] = []
         for start in range(0, len(given.identifiers), MAX_BATCH):
             answers += asker.ask(

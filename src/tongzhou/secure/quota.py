@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from tongzhou.errors import ConflictError, GrantError, ProtocolError
 
-__all__ = ["Ledger", "Limits", "MemoryLedger", "Usage", "admit", "seen_before", "take_slots"]
+__all__ = ["Ledger", "Limits", "MemoryLedger", "Usage", "admit", "pace", "seen_before", "take_slots"]
 
 _MINUTE_S: Final = 60.0
 
@@ -59,6 +59,15 @@ def admit(limits: Limits, usage: Usage, *, first: int, count: int, now: float) -
         raise ProtocolError("slot {slot} of the day was used before; a key is never used twice", slot=first)
     if first + count > limits.per_day:
         raise _used_up(limits.per_day)
+    return pace(limits, replace(usage, next_slot=first + count), count=count, now=now)
+
+
+def pace(limits: Limits, usage: Usage, *, count: int, now: float) -> Usage:
+    """Let queries pass if they do not come too fast.
+
+    Raises:
+        GrantError: they do.
+    """
     # A clock that was set back gives nothing back.
     rested = max(0.0, now - usage.at) * limits.per_minute / _MINUTE_S
     spent = max(0.0, usage.spent - rested) + count
@@ -69,7 +78,7 @@ def admit(limits: Limits, usage: Usage, *, first: int, count: int, now: float) -
             burst=limits.burst,
             seconds=math.ceil((spent - limits.burst) * _MINUTE_S / limits.per_minute),
         )
-    return Usage(first + count, spent, max(now, usage.at))
+    return Usage(usage.next_slot, spent, max(now, usage.at))
 
 
 def take_slots(usage: Usage, *, at_least: int, at_most: int, per_day: int) -> Usage:
@@ -119,6 +128,9 @@ class Ledger(Protocol):
     def recall(self, account: str, mark: bytes) -> bytes | None:
         """The note beside a mark, if there is one."""
 
+    def forget(self, account: str) -> None:
+        """Remove an account with its marks and notes: only once its keys are gone."""
+
 
 @dataclass
 class MemoryLedger:
@@ -147,3 +159,9 @@ class MemoryLedger:
         """As `Ledger.recall`."""
         with self._lock:
             return self.notes.get((account, mark))
+
+    def forget(self, account: str) -> None:
+        """As `Ledger.forget`."""
+        with self._lock:
+            self.accounts.pop(account, None)
+            self.notes = {key: note for key, note in self.notes.items() if key[0] != account}
