@@ -125,7 +125,7 @@ def test_asking_lists(providers: int, bound: bool) -> None:
     outcome = asked.play(ListQueryTask("e1", DAY), asker={"identifiers": ["p1", "p2"]})
     queries, opened = 2, 2
     asks = [sum(a.nbytes for a in m.arrays) for m in watch.views["helper"] if m.tag == "list.ask"]
-    assert asks == [24 * queries + 8 * providers * queries * width]
+    assert asks == [16 * queries + 8 * providers * queries * width]
     answers = [sum(a.nbytes for a in m.arrays) for m in watch.views["asker"] if m.tag == "list.answer"]
     assert answers == [8 * providers * queries * (1 + opened) + 8 * queries * 2]
     assert rounds(outcome, "asker") == 1 + bound

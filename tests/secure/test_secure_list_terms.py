@@ -14,11 +14,11 @@ from tongzhou.secure.list_entries import (
     ListEntries,
     changes_between,
     check_entries,
-    place_keys,
     pseudonyms,
     rows_of,
     tags,
 )
+from tongzhou.secure.list_keys import low_bits
 from tongzhou.secure.list_terms import Column, Measure
 from tongzhou.secure.noise import Noise
 
@@ -167,8 +167,18 @@ def test_pseudonyms_need_the_salt() -> None:
     assert np.array_equal(one, same)
     assert not (one == other).any()
     assert len(np.unique(one)) == one.size
-    assert place_keys(one).shape == (2000, 2)
-    assert int(tags(one).max()) < field.PRIME
+    assert one.shape == (2000, 2)
+
+
+def test_tags_follow_from_the_whole_pseudonym() -> None:
+    names = pseudonyms(bytes(32), [f"p{n}" for n in range(500)])
+    found = tags(names)
+    assert int(found.max()) < field.PRIME
+    for word in (0, 1):
+        for bit in (0, 1, 40, 63):
+            moved = names.copy()
+            moved[:, word] ^= np.uint64(1 << bit)
+            assert not (low_bits(tags(moved)) == low_bits(found)).any()
 
 
 def test_rows_hold_tag_and_columns() -> None:

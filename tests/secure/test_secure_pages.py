@@ -89,7 +89,7 @@ def test_every_page_has_a_statement(name: str) -> None:
             [
                 "1.25 · 8 (c + 3) bytes",
                 "17 bytes for each of 48 bits",
-                "24 Q + 8 T Q (w + 1) bytes",
+                "16 Q + 8 T Q (w + 1) bytes",
                 "8 T Q (1 + m)",
                 "2^-48",
             ],

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tongzhou.errors import DataError
 from tongzhou.secure import field
+from tongzhou.secure.blocks import BlockHash
 from tongzhou.secure.list_terms import LISTED, ListTerms
 from tongzhou.secure.ring import Words
 
@@ -19,15 +20,14 @@ __all__ = [
     "ListEntries",
     "changes_between",
     "check_entries",
-    "place_keys",
     "pseudonyms",
     "rows_of",
     "tags",
 ]
 
 SALT_BYTES: Final = 32
-PSEUDONYM_WORDS: Final = 3
-"""Words of a pseudonym: two that say where a row lies, one that its tag is made of."""
+PSEUDONYM_WORDS: Final = 2
+"""Words of a pseudonym; places and tag of a row follow from them."""
 
 Numbers = NDArray[np.int64]
 
@@ -46,7 +46,7 @@ class ListEntries:
 
 
 def pseudonyms(salt: bytes, identifiers: Sequence[str]) -> Words:
-    """Pseudonyms ``(n, 3)`` under the salt of an epoch: a keyed hash, uniform to whoever lacks the salt."""
+    """Pseudonyms ``(n, 2)`` under the salt of an epoch: a keyed hash, uniform to whoever lacks the salt."""
     keyed = hashlib.blake2b(key=salt, person=b"list entry", digest_size=8 * PSEUDONYM_WORDS)
     digests = bytearray()
     for identifier in identifiers:
@@ -56,14 +56,13 @@ def pseudonyms(salt: bytes, identifiers: Sequence[str]) -> Words:
     return np.frombuffer(bytes(digests), dtype="<u8").reshape(-1, PSEUDONYM_WORDS)
 
 
-def place_keys(names: Words) -> Words:
-    """What the places of pseudonyms follow from, ``(n, 2)``."""
-    return np.ascontiguousarray(names[:, :2])
-
-
 def tags(names: Words) -> Words:
-    """The tags of pseudonyms, ``(n,)`` elements of the field."""
-    return field.from_words(names[:, 2])
+    """The tags of pseudonyms, ``(n,)`` elements of the field.
+
+    A public function of the whole pseudonym: whoever looks for another pseudonym with the same places, which
+    is easy in a small table, finds one with another tag, and no match.
+    """
+    return field.from_words(BlockHash("list tag")(names)[:, 0])
 
 
 def rows_of(terms: ListTerms, entries: ListEntries, names: Words) -> Words:

@@ -12,7 +12,7 @@ Statement
     that is one bit. Answers are correct if the helper and the providers follow the protocol, but with
     probability 2^-48 a table gives somebody else's row. A measure of the kind ``above`` is safe from an asker
     that follows it; see `tongzhou.secure.list_gate`.
-    Cost: for Q queries, T tables of w words a row and m opened columns, 24 Q + 8 T Q (w + 1) bytes to the
+    Cost: for Q queries, T tables of w words a row and m opened columns, 16 Q + 8 T Q (w + 1) bytes to the
     helper, 8 T Q (1 + m) and 8 Q a measure back; one round; two with ``above``. 48 AES calls a query and
     table at each of the two.
     Papers: Boyle, Gilboa and Ishai, TCC 2019 (function secret sharing on masked values); Bendlin, Damgård,
@@ -49,7 +49,7 @@ from tongzhou.errors import (
 from tongzhou.secure import field
 from tongzhou.secure.dpf import Corrections, PointKeys
 from tongzhou.secure.list_books import AskerBook, AskerTable, HelperBook, HelperTable, state_of
-from tongzhou.secure.list_entries import PSEUDONYM_WORDS, place_keys, pseudonyms, tags
+from tongzhou.secure.list_entries import PSEUDONYM_WORDS, pseudonyms, tags
 from tongzhou.secure.list_gate import over_shares
 from tongzhou.secure.list_keys import AskerKeys, HelperKeys, answer_shares
 from tongzhou.secure.list_local import ClearLists
@@ -472,12 +472,11 @@ def _printable(text: str) -> str:
 
 def _spots(names: Words, tables: Sequence[AskerTable | HelperTable]) -> list[NDArray[np.int64]]:
     """Where the rows of names would be in each table; most tables have the same places."""
-    keys = place_keys(names)
     known: dict[tuple[int, int], NDArray[np.int64]] = {}
     for table in tables:
         where = (table.head.attempt, table.head.cells)
         if where not in known:
-            known[where] = places(keys, *where)
+            known[where] = places(names, *where)
     return [known[table.head.attempt, table.head.cells] for table in tables]
 
 
@@ -510,8 +509,5 @@ def _elements(peer: str, tag: str, arrays: Sequence[NDArray[np.uint64]]) -> None
 
 
 def _mark(state: bytes, name: Words) -> bytes:
-    """What stands for a question in a ledger.
-
-    Its places alone, without the tag: an asker that asks with other tags that compare equal asks the same.
-    """
-    return hashlib.sha256(state + place_keys(name[None]).tobytes()).digest()[:_MARK_BYTES]
+    """What stands for a question in a ledger."""
+    return hashlib.sha256(state + name.tobytes()).digest()[:_MARK_BYTES]

@@ -28,7 +28,7 @@ from tongzhou.errors import ConflictError, ProtocolError
 from tongzhou.secure import field
 from tongzhou.secure.dpf import Corrections
 from tongzhou.secure.list_books import AskerBook, HelperBook, KeyHead, Kind, ProviderBook, TableHead
-from tongzhou.secure.list_entries import SALT_BYTES, ListEntries, place_keys, pseudonyms, rows_of
+from tongzhou.secure.list_entries import SALT_BYTES, ListEntries, pseudonyms, rows_of
 from tongzhou.secure.list_gate import deal_gates, gate_slots, gate_specs
 from tongzhou.secure.list_keys import correction_specs, deal_keys, gains_for
 from tongzhou.secure.list_masks import TableMask
@@ -115,7 +115,7 @@ def send_table(party: Party, book: ProviderBook, kind: Kind, entries: ListEntrie
     """
     terms = book.terms
     names = pseudonyms(book.salt, entries.identifiers)
-    cells, attempt = fill_cells(place_keys(names), rows_of(terms, entries, names), _cells(terms, kind))
+    cells, attempt = fill_cells(names, rows_of(terms, entries, names), _cells(terms, kind))
     secret = new_seed()
     hidden = TableMask(secret, terms.width).hide(cells)
     head = TableHead(kind, _next_version(book, party.role, kind), len(cells), attempt)
