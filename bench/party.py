@@ -14,7 +14,9 @@ from typing import Any, cast
 
 import numpy as np
 
+from bench.list_jobs import list_query, list_setup
 from bench.measures import Meter, peak_rss_mb
+from bench.trio import BEHIND
 from tongzhou.parties.identity import Identity
 from tongzhou.parties.trust import TrustStore
 from tongzhou.risk.evaluation import auc
@@ -63,8 +65,14 @@ def _meet(folder: Path, role: Role, everybody: list[Role]) -> Session:
 
 
 def _own_endpoint(folder: Path, role: Role, other: Role) -> tuple[str, int]:
-    """Where the others will call, as the card says that they hold."""
-    host, _, port = TrustStore(folder / other / "trust").get(role).endpoint.rpartition(":")
+    """Where to listen: what the card that the others hold says, unless the network between is delayed."""
+    behind = folder / role / BEHIND
+    endpoint = (
+        behind.read_text(encoding="ascii")
+        if behind.exists()
+        else TrustStore(folder / other / "trust").get(role).endpoint
+    )
+    host, _, port = endpoint.rpartition(":")
     return host, int(port)
 
 
@@ -194,7 +202,13 @@ def _matching(protocol: str, context: str) -> MatchTask:
     return MatchTask(MatchSettings(1, context), "aided" if protocol == "aided" else "dh")
 
 
-JOBS: dict[str, Callable[[Seat, list[str]], Result]] = {"train": _train, "match": _match, "boost": _boost}
+JOBS: dict[str, Callable[[Seat, list[str]], Result]] = {
+    "train": _train,
+    "match": _match,
+    "boost": _boost,
+    "list-setup": list_setup,
+    "list-query": list_query,
+}
 """What a party can play."""
 
 

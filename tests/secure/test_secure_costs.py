@@ -4,10 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from list_worlds import DAY, EXPOSURE, LISTED, world
 from secure_worlds import Watch, clients, play
 
 from tongzhou.secure.curvature import sample_step
 from tongzhou.secure.linear import MATRIX_BITS, invert
+from tongzhou.secure.list_tasks import ListQueryTask
+from tongzhou.secure.list_terms import Measure
 from tongzhou.secure.logistic import LogisticSettings
 from tongzhou.secure.matching import MatchSettings
 from tongzhou.secure.ring import encode
@@ -100,6 +103,32 @@ def test_training(asker_columns: int, provider_columns: int, rate: float) -> Non
     errors = 8 * rows * 4  # the logits of the final weights, masked once more
     assert travelled(watch, longer_than=100) == once + evaluations + matrices + errors
     assert moves[-1].last or not moves[-1].step
+
+
+@pytest.mark.parametrize(("providers", "bound"), [(1, False), (3, False), (3, True)])
+def test_asking_lists(providers: int, bound: bool) -> None:
+    """A table, a key, a question: as the three modules say; one round, two with a bound."""
+    measures = (LISTED, EXPOSURE, *([Measure("large", "above", ("exposure",))] if bound else []))
+    watch = Watch()
+    asked = world(providers, watch=watch, capacity=1200, per_day=12, measures=measures)
+    asked.set_up()
+    width, entries = 3 + len(asked.terms.columns), 1200
+    rows = sum(m.arrays[0].nbytes for m in watch.views["asker"] if m.tag == "list.rows")
+    assert providers * 10 * width * entries <= rows <= providers * 8 * width * (1.25 * entries + 52)
+    payload = 2 + 1 + 1 + bound
+    for role, more in (("asker", 0), ("helper", 8)):
+        keys = [sum(a.nbytes for a in m.arrays) for m in watch.views[role] if m.tag == "list.keys"]
+        assert keys == [12 * (17 * 48 + 8 * payload + more)] * providers
+        gates = [sum(a.nbytes for a in m.arrays) for m in watch.views[role] if m.tag == "list.gates"]
+        assert sum(gates) == bound * 12 * (61 * 50 + 16 + more)
+    watch.views.clear()
+    outcome = asked.play(ListQueryTask("e1", DAY), asker={"identifiers": ["p1", "p2"]})
+    queries, opened = 2, 2
+    asks = [sum(a.nbytes for a in m.arrays) for m in watch.views["helper"] if m.tag == "list.ask"]
+    assert asks == [16 * queries + 8 * providers * queries * width]
+    answers = [sum(a.nbytes for a in m.arrays) for m in watch.views["asker"] if m.tag == "list.answer"]
+    assert answers == [8 * providers * queries * (1 + opened) + 8 * queries * 2]
+    assert rounds(outcome, "asker") == 1 + bound
 
 
 def test_rounds_do_not_grow_with_rows() -> None:

@@ -5,12 +5,29 @@ from pathlib import Path
 
 import pytest
 
-from tongzhou.secure import aided, counting, logistic, matching, scoring, staircase
+from tongzhou.secure import (
+    aided,
+    blocks,
+    counting,
+    dcf,
+    dpf,
+    list_gate,
+    list_keys,
+    list_query,
+    list_setup,
+    logistic,
+    matching,
+    noise,
+    retrieval,
+    scoring,
+    staircase,
+)
 
 PAGES = Path(__file__).parents[2] / "docs" / "protocols"
 MODULES = {
     "aided": [aided],
     "counting": [counting],
+    "list-query": [list_query, list_setup, list_keys, list_gate, dpf, dcf, retrieval, blocks, noise],
     "logistic": [logistic, staircase],
     "matching": [matching.match_dh, matching.match_aided],
     "scoring": [scoring],
@@ -18,6 +35,22 @@ MODULES = {
 AUTHORS = {
     "aided": ["Beaver", "Escudero", "Ghosh", "Keller", "Rachuri", "Scholl"],
     "counting": ["Chase", "Ghosh", "Poburinnaya"],
+    "list-query": [
+        *(
+            "Boyle",
+            "Gilboa",
+            "Ishai",
+            "Chandran",
+            "Gupta",
+            "Kumar",
+            "Rathee",
+            "Garimella",
+            "Pinkas",
+            "Rosulek",
+        ),
+        *("Trieu", "Yanai", "Botelho", "Pagh", "Ziviani", "Bendlin", "Damgård", "Orlandi", "Zakarias", "Guo"),
+        *("Katz", "Wang", "Yu", "Canonne", "Kamath", "Steinke"),
+    ],
     "logistic": ["Boura", "Chillotti", "Gama", "Jetchev", "Peceny", "Petric", "Korzilius", "Schoenmakers"],
     "matching": ["Meadows", "Huberman", "Franklin", "Hogg", "Kamara", "Mohassel", "Raykova", "Sadeghian"],
     "scoring": [],
@@ -52,6 +85,16 @@ def test_every_page_has_a_statement(name: str) -> None:
     [
         ("counting", ["12 bytes a row and variable", "two rounds for any number of variables"]),
         (
+            "list-query",
+            [
+                "1.25 · 8 (c + 3) bytes",
+                "17 bytes for each of 48 bits",
+                "16 Q + 8 T Q (w + 1) bytes",
+                "8 T Q (1 + m)",
+                "2^-48",
+            ],
+        ),
+        (
             "logistic",
             [
                 "8 n (2 d_a + d_p + 2) bytes",
@@ -78,7 +121,8 @@ def test_modules_that_a_page_names_exist(name: str) -> None:
         assert Path(aided.__file__).with_name(f"{module}.py").exists(), module
 
 
-def test_the_example_runs() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", page("aided"), re.DOTALL)
-    assert "assert outcome" in code
-    exec(compile(code, "aided.md", "exec"), {})
+@pytest.mark.parametrize("name", ["aided", "list-query"])
+def test_the_example_runs(name: str) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", page(name), re.DOTALL)
+    assert "assert " in code
+    exec(compile(code, f"{name}.md", "exec"), {})

@@ -6,7 +6,7 @@ Statement
     For: playing a whole job in one process, with the same steps as in a protected mode.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Condition
 from typing import Any, TypeVar, cast
 
@@ -87,3 +87,64 @@ class Exchange:
         if met:
             raise PeerError("the {other} left before both had met", other=other)
         raise PeerError("the {other} did not come within {seconds:g} s", other=other, seconds=self._timeout_s)
+
+    def meet_all(
+        self,
+        role: Role,
+        roles: Sequence[Role],
+        own: In,
+        *,
+        clear: Callable[[dict[Role, In]], dict[Role, Out]],
+    ) -> Out:
+        """The same for any number of owners: take this role's part of ``clear(inputs by role)``.
+
+        Args:
+            role: who comes.
+            roles: everybody who is awaited.
+            own: this role's input.
+            clear: called once, with everybody's input.
+
+        Raises:
+            TongzhouError: what `clear` raised; all owners get it.
+            PeerError: somebody left or did not come in time.
+            ConflictError: the role is taken already.
+        """
+        with self._changed:
+            if role in self._inputs or role in self._outputs:
+                raise ConflictError("{role} is in the exchange already", role=role)
+            self._inputs[role] = own
+            if len(self._inputs) == len(roles):
+                self._compute_all(clear)
+            else:
+                self._wait_for_all(role, roles)
+            result = self._outputs.pop(role)
+        if isinstance(result, TongzhouError):
+            raise type(result)(result.template, **result.values)
+        return cast("Out", result)
+
+    def _compute_all(self, clear: Callable[[dict[Role, Any]], dict[Role, Any]]) -> None:
+        inputs = dict(self._inputs)
+        self._inputs.clear()
+        results: dict[Role, Any] = dict.fromkeys(inputs, PeerError("the other owner stopped"))
+        try:
+            results = clear(inputs)
+        except TongzhouError as error:
+            results = dict.fromkeys(inputs, error)
+        finally:
+            self._outputs |= results
+            self._changed.notify_all()
+
+    def _wait_for_all(self, role: Role, roles: Sequence[Role]) -> None:
+        self._changed.wait_for(
+            lambda: role in self._outputs or bool(self._left & set(roles)), timeout=self._timeout_s
+        )
+        if role in self._outputs:
+            return
+        absent = [other for other in roles if other not in self._inputs]
+        del self._inputs[role]
+        gone = [other for other in absent if other in self._left]
+        if gone:
+            raise PeerError("the {other} left before both had met", other=gone[0])
+        raise PeerError(
+            "the {other} did not come within {seconds:g} s", other=absent[0], seconds=self._timeout_s
+        )

@@ -61,6 +61,8 @@ SUPPORT: Final[dict[str, tuple[Mode, ...]]] = {
     "score": ("local", "aided"),
     "boost": ("local", "aided"),
     "boost_score": ("local", "aided"),
+    "list_setup": ("local", "aided"),
+    "list_query": ("local", "aided"),
 }
 """Which task runs in which mode. Matching by Diffie–Hellman needs no helper, so it is a `pair` task too."""
 
