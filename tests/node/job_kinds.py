@@ -9,6 +9,7 @@ import pyarrow as pa
 from tongzhou.node.job_results import result_table
 from tongzhou.node.plan import Plan, parse_plan
 from tongzhou.node.plan_jobs import JOB_RULES
+from tongzhou.parties.grants import Openings
 
 HEAD = """
 [plan]
@@ -85,7 +86,26 @@ columns = ["age"]
 table = "behaviour"
 """
 
+_BOOSTING = """
+[tables.bank]
+table = "clients"
+label = "default"
+columns = ["limit", "education", "age"]
+[tables.cardnet]
+table = "behaviour"
+columns = ["repay_1", "repay_2", "bill_1", "paid_1"]
+[boosting]
+trees = 4
+depth = 2
+bins = 8
+patience = 2
+monotone = {repay_1 = "up"}
+gains = true
+"""
+_ALL_OPEN = Openings(bin_counts="both", card="both", reasons=4, training_summary=True)
+
 KINDS = [
     Kind("match", "pair", _MATCH, {"columns": []}),
     Kind("match", "aided", _MATCH, {"columns": []}),
+    Kind("boosting", "aided", _BOOSTING, {"columns": job_town.THEIRS, "openings": _ALL_OPEN}),
 ]

@@ -3,6 +3,8 @@
 import threading
 
 import job_town
+import numpy as np
+import pyarrow as pa
 import pytest
 from job_kinds import KINDS, Kind
 
@@ -27,6 +29,21 @@ def undisturbed(town):
         return found[str(kind)]
 
     return result
+
+
+def equal(one: pa.Table, other: pa.Table) -> bool:
+    """Equal to fixed-point rounding: masks are fresh in every run."""
+    if one.column_names != other.column_names or one.num_rows != other.num_rows:
+        return False
+    pairs = [(one[name], other[name]) for name in one.column_names]
+    allowed = {
+        name: 1.0 if name == "points" else 2e-2 if pa.types.is_floating(one[name].type) else None
+        for name in one.column_names
+    }
+    return all(
+        left.equals(right) if near is None else np.allclose(left.to_numpy(), right.to_numpy(), atol=near)
+        for (left, right), near in zip(pairs, allowed.values(), strict=True)
+    )
 
 
 def test_every_job_is_here_in_every_protected_mode() -> None:
@@ -59,7 +76,7 @@ def test_it_goes_through_and_every_party_signs_every_step(town, kind: Kind) -> N
 @every_kind
 def test_it_gives_the_same_result_every_time(town, kind: Kind, undisturbed) -> None:
     again = kind.result(town.bank, run_job(town.bank, kind.granted(town)))
-    assert again.equals(undisturbed(kind))
+    assert equal(again, undisturbed(kind))
 
 
 @every_kind
@@ -87,7 +104,7 @@ def test_an_asker_killed_at_every_step_goes_on(town, kind: Kind, moment: str, un
             break
     if town.bank.store.run(run_id).state != "done":
         town.resume(run_id)
-    assert kind.result(town.bank, run_id).equals(undisturbed(kind))
+    assert equal(kind.result(town.bank, run_id), undisturbed(kind))
 
 
 @every_kind
@@ -113,7 +130,7 @@ def test_a_provider_killed_under_way_goes_on(town, kind: Kind, undisturbed) -> N
     if town.bank.store.run(run_id).state != "done":
         town.resume(run_id)
     assert town.ends("cardnet", run_id).state == "done"
-    assert kind.result(town.bank, run_id).equals(undisturbed(kind))
+    assert equal(kind.result(town.bank, run_id), undisturbed(kind))
 
 
 @every_kind

@@ -12,6 +12,7 @@ from msgspec import inspect
 from tongzhou.errors import NotFoundError, PlanError, StorageError
 from tongzhou.node import plan as plans
 from tongzhou.node.plan import Plan, decode_plan, encode_plan, load_plan, parse_plan, plan_digest
+from tongzhou.node.plan_jobs import JOB_RULES
 
 TEXT = """\
 [plan]
@@ -218,6 +219,15 @@ def _numeric_keys() -> list[tuple[str, str, inspect.Type]]:
     return keys
 
 
+def _document_with(section: str) -> dict:
+    """A plan of the first job that reads a section."""
+    document = tomllib.loads(TEXT)
+    job = next(job for job, rules in JOB_RULES.items() if section in rules.sections)
+    document["plan"]["job"] = job
+    read = ("plan", "parties", *JOB_RULES[job].sections)
+    return {name: content for name, content in document.items() if name in read}
+
+
 @pytest.mark.parametrize(("section", "key", "kind"), _numeric_keys(), ids=lambda value: str(value)[:30])
 def test_every_number_is_bounded_and_both_bounds_are_legal(
     section: str, key: str, kind: inspect.Type
@@ -225,15 +235,61 @@ def test_every_number_is_bounded_and_both_bounds_are_legal(
     assert kind.ge is not None
     assert kind.le is not None, f"{section}.{key} has no bound"
     for value, legal in ((kind.ge, True), (kind.le, True), (kind.ge - 1, False), (kind.le + 1, False)):
-        document = tomllib.loads(TEXT)
+        document = _document_with(section)
         document.setdefault(section, {})[key] = value
         if section == "binning":
             document["binning"]["max_bins"] = value if key == "max_bins" else 2
+        if key == "patience":
+            document["boosting"]["trees"] = 1000
         if legal:
             assert getattr(getattr(plans._build(document, plans.Place("p")), section), key) == value
         else:
             with pytest.raises(PlanError, match=rf"{section}\.{key} must be from"):
                 plans._build(document, plans.Place("p"))
+
+
+BOOSTING = TEXT.replace('mode = "aided"', 'mode = "aided"\njob = "boosting"').split("[binning]")[0]
+
+
+@pytest.mark.parametrize(
+    ("added", "words"),
+    [
+        (
+            "[train]\nl2 = 1",
+            r"plan\.toml:\d+: job boosting reads no section train; it reads match, tables, holdout",
+        ),
+        (
+            "[boosting]\nmonotone = {nothing = 'up'}",
+            r"boosting\.monotone\.nothing names a column that is not among",
+        ),
+        ("[boosting]\nmonotone = {age = 'sideways'}", r"boosting\.monotone\.age must be one of down, up"),
+        ("[boosting]\ntrees = 3\npatience = 4", r"boosting\.patience is 4, more than the 3 trees"),
+        ("[boosting]\ndepht = 3", r"unknown key boosting\.depht; did you mean boosting\.depth"),
+    ],
+)
+def test_a_job_reads_its_own_sections_and_no_others(added: str, words: str) -> None:
+    assert read(BOOSTING).job == "boosting"
+    with pytest.raises(PlanError, match=words):
+        read(BOOSTING + "\n" + added + "\n")
+
+
+def test_a_job_that_only_matches_reads_no_label() -> None:
+    text = BOOSTING.replace('job = "boosting"', 'job = "match"').split("[holdout]")[0]
+    with pytest.raises(PlanError, match="job match reads no label; remove it"):
+        read(text)
+    assert read(text.replace('label = "default"\n', "")).job == "match"
+
+
+def test_the_digest_leaves_out_sections_that_the_job_does_not_read() -> None:
+    sections = set(msgspec.json.decode(plans.encode_plan(read(BOOSTING))))
+    assert sections == {"name", "purpose", "mode", "job", "parties", *JOB_RULES["boosting"].sections}
+    assert plans.decode_plan(plans.encode_plan(read(BOOSTING)), "p") == read(BOOSTING)
+
+
+def test_more_providers_than_a_job_takes_are_a_sentence() -> None:
+    text = BOOSTING.replace('provider = "cardnet"', 'provider = "cardnet"\nfurther_providers = ["tax"]')
+    with pytest.raises(PlanError, match="job boosting in mode aided has at most 1 providers, got 2"):
+        read(text)
 
 
 def test_the_digest_depends_on_meaning_not_on_layout() -> None:

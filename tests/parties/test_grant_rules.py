@@ -332,7 +332,7 @@ def test_good_terms_pass_and_days_become_moments(terms):
         ({"modes": ["pair"]}, "a grant that names helpers must allow mode aided, got pair"),
         ({"modes": []}, "modes of a grant must have 1 to 1000 entries, got 0"),
         ({"modes": ["aided", "open"]}, "modes of a grant must be among aided, pair, local, got 'open'"),
-        ({"protocols": ["steal"]}, "protocols of a grant must be among match, bin, train, score, got"),
+        ({"protocols": ["steal"]}, "protocols of a grant must be among match, bin, train, score, boost, got"),
         ({"columns": []}, "columns of a grant must have 1 to 1000 entries, got 0"),
         ({"columns": ["a", "b", "a"]}, "columns of a grant names a twice"),
         ({"columns": ["a\n"]}, "columns of a grant must be 1 to 200 printable characters, got 1 that cannot"),

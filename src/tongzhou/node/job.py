@@ -49,7 +49,7 @@ class Job:
     @property
     def steps(self) -> tuple[str, ...]:
         """Its steps, in order."""
-        return steps_of(self.kind)
+        return steps_of(self.kind, self.plan.job)
 
     def run_of(self, step: str) -> str:
         """The run whose state of a step counts: the base run's where this job has no such step itself."""

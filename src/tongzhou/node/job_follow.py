@@ -115,6 +115,8 @@ def _known_run(home: Home, offer: Offer, plan: Plan) -> RunRecord | None:
 
 def _check_base_run(home: Home, offer: Offer, plan: Plan) -> None:
     """Scores rest on a finished run of the same plan, and on nothing else."""
+    if offer.kind == "score" and not JOB_RULES[plan.job].scoring:
+        raise PlanError("a {job} job leaves nothing to score with", job=plan.job)
     if offer.kind != "score":
         if offer.base_run:
             raise ProtocolError("only scores rest on another run, got {run}", run=offer.base_run)
@@ -169,10 +171,7 @@ def _find_grant(home: Home, job: Job, known: RunRecord | None, now: datetime) ->
 
 def grant_request(plan: Plan, kind: JobKind, provider: str) -> GrantRequest:
     """What a run asks of a provider's data."""
-    table, openings = plan.tables[provider], plan.openings
-    if kind != "score" and "openings" not in JOB_RULES[kind].sections:
-        # What no section of its plan opens, the job cannot open.
-        openings = _NO_OPENINGS
+    table, openings = plan.tables[provider], _openings(plan)
     scores = kind == "score"
     return GrantRequest(
         asker=plan.parties.asker,
@@ -181,7 +180,7 @@ def grant_request(plan: Plan, kind: JobKind, provider: str) -> GrantRequest:
         table=table.table,
         columns=list(table.columns),
         mode=plan.mode,
-        protocols=list(protocols_of(kind)),
+        protocols=list(protocols_of(kind, plan.job)),
         openings=Openings(
             bin_counts="provider" if scores else openings.bin_counts,
             card=openings.card,
@@ -189,6 +188,20 @@ def grant_request(plan: Plan, kind: JobKind, provider: str) -> GrantRequest:
             training_summary=openings.training_summary and not scores,
         ),
     )
+
+
+def _openings(plan: Plan) -> PlanOpenings:
+    """What the plan's job opens, in the words of a grant."""
+    if "openings" in JOB_RULES[plan.job].sections:
+        return plan.openings
+    if plan.job == "boosting":
+        return msgspec.structs.replace(
+            _NO_OPENINGS,
+            card="own" if plan.boosting.leaves == "asker" else "shared",
+            training_summary=plan.boosting.gains,
+        )
+    # What no section of its plan opens, the job cannot open.
+    return _NO_OPENINGS
 
 
 def follow_job(

@@ -22,6 +22,7 @@ __all__ = [
     "WITNESS_PURPOSE",
     "Acceptance",
     "BinShape",
+    "BoostFacts",
     "JobKind",
     "Kept",
     "MatchFacts",
@@ -49,8 +50,6 @@ PEER_PURPOSE: Final = "job-peer"
 
 JobKind = PlanJob | Literal["score"]
 """What a run makes: what its plan says, or scores of new applicants with the card of an earlier run."""
-
-_SCORE_STEPS: Final = ("match", "score")
 
 STEPS: Final = JOB_RULES["scorecard"].steps
 """The steps of a scorecard job, in order."""
@@ -86,14 +85,14 @@ _Names = Annotated[tuple[_Word, ...], Meta(min_length=1, max_length=_MAX_COLUMNS
 _Words = Annotated[dict[_Word, _Word], Meta(max_length=_MAX_PARTIES)]
 
 
-def steps_of(kind: JobKind) -> tuple[str, ...]:
-    """The steps of a kind of job, in order."""
-    return _SCORE_STEPS if kind == "score" else JOB_RULES[kind].steps
+def steps_of(kind: JobKind, job: PlanJob) -> tuple[str, ...]:
+    """The steps of a kind of run of a plan's job, in order."""
+    return JOB_RULES[job].scoring if kind == "score" else JOB_RULES[job].steps
 
 
-def protocols_of(kind: JobKind) -> tuple[Protocol, ...]:
-    """The joint computations that a grant must allow for a kind of job."""
-    return _SCORE_STEPS if kind == "score" else JOB_RULES[kind].protocols
+def protocols_of(kind: JobKind, job: PlanJob) -> tuple[Protocol, ...]:
+    """The joint computations that a grant must allow for a kind of run of a plan's job."""
+    return ("match", "score") if kind == "score" else JOB_RULES[job].protocols
 
 
 class _Message(Struct, frozen=True, forbid_unknown_fields=True):
@@ -224,6 +223,13 @@ class Published(_Message, frozen=True):
     """Digest of the published model, or ``closed`` where the owners do not share it."""
 
     digest: Annotated[str, Meta(pattern=r"^([0-9a-f]{64}|closed)$")]
+
+
+class BoostFacts(_Message, frozen=True):
+    """What every party knows of boosted trees: how many are kept, and over how many rows."""
+
+    trees: Annotated[int, Meta(ge=0, le=10_000)]
+    rows: _SomeRows
 
 
 class StepCost(_Message, frozen=True):

@@ -70,6 +70,7 @@ def _receipt(context: JobContext, order: StepOrder, facts: dict[str, object]) ->
         match=plan.match.protocol,
         bin_counts=plan.openings.bin_counts,
         card=plan.openings.card,
+        leaves=plan.boosting.leaves,
         mode=plan.mode,
         consents="asker" if "asker" in context.consents.values() else "none",
     )

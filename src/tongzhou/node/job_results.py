@@ -3,14 +3,18 @@
 from collections.abc import Callable
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 
 from tongzhou.errors import ConflictError, NotFoundError
 from tongzhou.node.home import Home
-from tongzhou.node.job_states import MatchState
+from tongzhou.node.job_boosting import scored_places
+from tongzhou.node.job_states import BoostState, MatchState, ScoreState
+from tongzhou.node.plan_jobs import JOB_RULES
 from tongzhou.node.states import decode_state
 from tongzhou.node.store import RunRecord
 from tongzhou.node.tables import load_table
+from tongzhou.risk.scorecard import Scale
 
 __all__ = ["result_table"]
 
@@ -42,7 +46,32 @@ def _matched_rows(home: Home, run: RunRecord) -> pa.Table:
     return table.select(names).take(pa.array(matched.places))
 
 
+def _scored_rows(home: Home, run: RunRecord) -> pa.Table:
+    """The rows set aside, with their label, their total score in log-odds and in points."""
+    matched = decode_state(home.store.step_state(run.run_id, "match"), MatchState)
+    logits = decode_state(
+        home.store.step_state(run.run_id, JOB_RULES[run.plan.job].steps[-1]), ScoreState
+    ).logits
+    wanted, card = run.plan.tables[home.party_id], run.plan.card
+    _, table = load_table(home, wanted.table)
+    names = [run.plan.match.identifier[home.party_id], *([wanted.label] if wanted.label else [])]
+    scale = Scale(card.pdo, card.base_points, card.base_odds)
+    points = np.floor(scale.offset - scale.factor * logits + 0.5).astype(np.int64)
+    rows = table.select(names).take(pa.array(scored_places(matched), pa.int64()))
+    return rows.append_column("logit", pa.array(logits)).append_column("points", pa.array(points))
+
+
+def _own_splits(home: Home, run: RunRecord) -> pa.Table:
+    """How often each own column splits a node of the trees, and its total gain where that is told."""
+    boosted = decode_state(home.store.step_state(run.run_id, "boost"), BoostState)
+    columns = {"column": list(boosted.model.columns), "splits": boosted.model.split_counts()}
+    gains = {} if boosted.gains is None else {"gain": boosted.gains}
+    return pa.table(columns | gains)
+
+
 _MAKERS: Final[dict[tuple[str, str], Callable[[Home, RunRecord], pa.Table]]] = {
     ("match", "asker"): _matched_rows,
     ("match", "provider"): _matched_rows,
+    ("boosting", "asker"): _scored_rows,
+    ("boosting", "provider"): _own_splits,
 }

@@ -4,9 +4,11 @@ from msgspec import Struct
 
 from tongzhou.node.states import Array
 from tongzhou.risk.binning import BinTable
+from tongzhou.secure.boost_model import BoostModel
 
 __all__ = [
     "BinState",
+    "BoostState",
     "HelperState",
     "MatchState",
     "PublishState",
@@ -136,6 +138,18 @@ class TrainState(Struct, frozen=True):
     gradients: list[float]
     passes: int
     dropped: tuple[str, ...]
+
+
+class BoostState(Struct, frozen=True):
+    """Boosted trees at an owner.
+
+    Attributes:
+        model: its part of them.
+        gains: total gain of each own column, where they are told.
+    """
+
+    model: BoostModel
+    gains: Array | None
 
 
 class ScoreState(Struct, frozen=True):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tongzhou.errors import DataError, ProtocolError
 from tongzhou.node.job_binning import bin_step, column_meaning, receive_offers
+from tongzhou.node.job_boosting import boost_score_step, boost_step
 from tongzhou.node.job_consents import consent_roots, covered_places, keeps_consents, recheck_consents
 from tongzhou.node.job_context import JobContext
 from tongzhou.node.job_messages import Kept, MatchFacts
@@ -47,7 +48,11 @@ def match_step(context: JobContext) -> Played:
     roots = consent_roots(context, matched)
     held_out = _set_aside(context, matched)
     facts = MatchFacts(int(held_out.sum()), len(places), int((~held_out).sum()), roots)
-    if context.job.kind == "scorecard" and min(facts.held_out_rows, facts.training_rows) == 0:
+    if (
+        "holdout" in JOB_RULES[plan.job].sections
+        and context.job.kind != "score"
+        and min(facts.held_out_rows, facts.training_rows) == 0
+    ):
         raise DataError(
             "{rows} matched rows are too few to set {share:g} of them aside: one side of the split is empty",
             rows=len(places),
@@ -216,5 +221,7 @@ PLAYERS: Final[dict[str, Callable[[JobContext], Played]]] = {
     "train": train_step,
     "score": score_step,
     "publish": publish_step,
+    "boost": boost_step,
+    "boost-score": boost_score_step,
 }
 """What each step does."""

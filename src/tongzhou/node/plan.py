@@ -23,6 +23,7 @@ from tongzhou.secure.party import Role, provider_roles
 __all__ = [
     "DOCUMENT",
     "Binning",
+    "BoostSection",
     "CardSettings",
     "Holdout",
     "Match",
@@ -70,7 +71,7 @@ class _Head(Struct, frozen=True):
     ]
     job: Annotated[
         PlanJob,
-        Meta(description="what is computed: scorecard, or match (only find the common rows)"),
+        Meta(description="what is computed: scorecard, boosting, or match (only find the common rows)"),
     ] = "scorecard"
 
 
@@ -173,6 +174,44 @@ class CardSettings(Struct, frozen=True):
     ] = 20.0
 
 
+class BoostSection(Struct, frozen=True):
+    """How boosted trees are grown."""
+
+    trees: Annotated[int, Meta(ge=1, le=1000, description="most trees")] = 50
+    depth: Annotated[int, Meta(ge=1, le=6, description="splits on the way to a leaf")] = 3
+    bins: Annotated[int, Meta(ge=4, le=64, description="bins of each variable")] = 32
+    learning_rate: Annotated[float, Meta(ge=0.001, le=1.0, description="factor of each tree's weights")] = 0.3
+    l2: Annotated[float, Meta(ge=0.0, le=1024.0, description="penalty on leaf weights")] = 1.0
+    min_child_weight: Annotated[
+        float, Meta(ge=0.0, le=1024.0, description="least sum of curvatures in a child")
+    ] = 1.0
+    min_gain: Annotated[float, Meta(ge=0.0, le=1000.0, description="least gain of a split")] = 0.0
+    missing: Annotated[
+        Literal["lowest", "learned"],
+        Meta(description="missing values: below all others, or on the side that each split prefers"),
+    ] = "lowest"
+    patience: Annotated[
+        int,
+        Meta(ge=0, le=1000, description="trees that may fail to improve the rows set aside; 0: grow all"),
+    ] = 0
+    column_share: Annotated[float, Meta(ge=0.01, le=1.0, description="share of columns a tree looks at")] = (
+        1.0
+    )
+    row_share: Annotated[float, Meta(ge=0.01, le=1.0, description="share of rows a tree looks at")] = 1.0
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="public seed of these draws")] = 0
+    rare: Annotated[bool, Meta(description="whether scores reach beyond 8 log-odds, as for rare events")] = (
+        False
+    )
+    monotone: Annotated[
+        dict[str, Literal["up", "down"]],
+        Meta(description="columns with which the risk may only rise or only fall: {column = 'up'}"),
+    ] = field(default_factory=dict)
+    leaves: Annotated[
+        Literal["shared", "asker"], Meta(description="leaf weights: stay shared, or the asker learns them")
+    ] = "shared"
+    gains: Annotated[bool, Meta(description="tell each owner the total gain of each own column")] = False
+
+
 class PlanOpenings(Struct, frozen=True):
     """What is opened to whom beyond the scores; the grant must allow each."""
 
@@ -206,6 +245,7 @@ class Plan(Struct, frozen=True):
         train: fitting.
         card: points.
         openings: what is opened to whom.
+        boosting: growing of boosted trees.
     """
 
     name: str
@@ -221,6 +261,7 @@ class Plan(Struct, frozen=True):
     train: Train
     card: CardSettings
     openings: PlanOpenings
+    boosting: BoostSection
 
     @property
     def owners(self) -> tuple[str, ...]:
@@ -279,6 +320,9 @@ class _Document(Struct, frozen=True):
     )
     openings: Annotated[PlanOpenings, Meta(description="what is opened to whom")] = field(
         default_factory=PlanOpenings
+    )
+    boosting: Annotated[BoostSection, Meta(description="growing boosted trees")] = field(
+        default_factory=BoostSection
     )
 
 
@@ -380,7 +424,7 @@ def _build(raw: dict[str, Any], place: Place) -> Plan:
         **{key: getattr(document, key) for key in Plan.__struct_fields__[len(_HEAD) :]},
     )
     _check_job(plan, raw, place)
-    for check in (_check_roles, _check_owners, _check_label, _check_columns, _check_binning):
+    for check in (_check_roles, _check_owners, _check_label, _check_columns, _check_binning, _check_boosting):
         check(plan, place)
     return plan
 
@@ -552,4 +596,22 @@ def _check_binning(plan: Plan, place: Place) -> None:
             where=place.at("binning", "max_bins"),
             most=plan.binning.max_bins,
             fine=plan.binning.fine,
+        )
+
+
+def _check_boosting(plan: Plan, place: Place) -> None:
+    known = {column for party in plan.owners for column in plan.tables[party].columns}
+    for column in plan.boosting.monotone:
+        if column not in known:
+            raise PlanError(
+                "{where}: {key} names a column that is not among the columns used",
+                where=place.at("boosting", "monotone"),
+                key=place.at("boosting", "monotone", column).key,
+            )
+    if plan.boosting.patience > plan.boosting.trees:
+        raise PlanError(
+            "{where}: boosting.patience is {patience}, more than the {trees} trees",
+            where=place.at("boosting", "patience"),
+            patience=plan.boosting.patience,
+            trees=plan.boosting.trees,
         )

@@ -7,7 +7,7 @@ from tongzhou.parties.grants import Mode, Protocol
 
 __all__ = ["JOB_RULES", "JobRules", "PlanJob"]
 
-PlanJob = Literal["scorecard", "match"]
+PlanJob = Literal["scorecard", "match", "boosting"]
 """What a plan can ask for."""
 
 
@@ -20,6 +20,8 @@ class JobRules:
         modes: trust modes that it runs in.
         steps: its steps, in order; each is saved by every party before the next begins.
         protocols: joint computations that a grant must allow.
+        scoring: steps of a later run that scores new applicants with what the job left; empty if it left
+            nothing of the kind.
         label: whether the asker brings a label.
         columns: whether each owner must bring columns.
         providers_max: most providers.
@@ -29,6 +31,7 @@ class JobRules:
     modes: tuple[Mode, ...]
     steps: tuple[str, ...]
     protocols: tuple[Protocol, ...]
+    scoring: tuple[str, ...] = ()
     label: bool = False
     columns: bool = False
     providers_max: int = 1
@@ -40,6 +43,7 @@ JOB_RULES: Final[dict[PlanJob, JobRules]] = {
         modes=("aided", "local"),
         steps=("match", "bin", "select", "train", "score", "publish"),
         protocols=("match", "bin", "train", "score"),
+        scoring=("match", "score"),
         label=True,
         columns=True,
     ),
@@ -48,6 +52,15 @@ JOB_RULES: Final[dict[PlanJob, JobRules]] = {
         modes=("aided", "pair", "local"),
         steps=("match",),
         protocols=("match",),
+    ),
+    "boosting": JobRules(
+        sections=("match", "tables", "holdout", "boosting", "card"),
+        modes=("aided", "local"),
+        steps=("match", "boost", "boost-score"),
+        protocols=("match", "boost", "score"),
+        scoring=("match", "boost-score"),
+        label=True,
+        columns=True,
     ),
 }
 """Every job, by its name in a plan."""

@@ -70,6 +70,28 @@ def _trained(asker: tuple[str, str], provider: tuple[str, str]) -> Statement:
     )
 
 
+_TREES: Final = (
+    "whose column splits each node, columns and thresholds of its own splits, and, if trees stop early, "
+    "after each tree whether the loss fell",
+    "每个节点由哪一方的列分裂、自己分裂的列与阈值；若提前停止，则还有每棵树后损失是否下降",
+)
+
+
+def _boosted(asker: tuple[str, str]) -> Statement:
+    return Statement(
+        {
+            "asker": (asker[0] + _TREES[0], asker[1] + _TREES[1]),
+            "provider": _TREES,
+            "helper": (
+                "the number of rows, of columns, of their bins and of trees",
+                "行数、列数、分箱数与树的数量",
+            ),
+        },
+        _AIDED,
+        "Chen and Guestrin, KDD 2016; Fang et al., CIKM 2021",
+    )
+
+
 STATEMENTS: Final[dict[str, Statement]] = {
     "match.dh": Statement(
         {
@@ -158,6 +180,17 @@ STATEMENTS: Final[dict[str, Statement]] = {
         _AIDED,
         "Beaver, CRYPTO 1991",
     ),
+    "boost.shared": _boosted(("", "")),
+    "boost.asker": _boosted(("the weight of each leaf; ", "每个叶子的权重；")),
+    "boost-score": Statement(
+        {
+            "asker": ("the total score of each client that is scored", "每位被评分客户的总分"),
+            "provider": ("how many clients were scored", "被评分的客户数"),
+            "helper": ("the number of rows and of trees", "行数与树的数量"),
+        },
+        _AIDED,
+        "Beaver, CRYPTO 1991; Fang et al., CIKM 2021",
+    ),
     "publish": Statement(
         {
             "asker": _NOTHING,
@@ -205,12 +238,24 @@ _CONSENTS: Final = (
 
 
 def statement_of(
-    step: str, *, match: str, bin_counts: str, card: str, mode: str = "aided", consents: str = "none"
+    step: str,
+    *,
+    match: str,
+    bin_counts: str,
+    card: str,
+    leaves: str = "shared",
+    mode: str = "aided",
+    consents: str = "none",
 ) -> Statement:
     """The statement of a step under a plan's protocol, openings and trust mode, and the grant's consents."""
     if mode == "local":
         return STATEMENTS["local"]
-    variant = {"match": f"match.{match}", "bin": f"bin.{bin_counts}", "train": f"train.{card}"}
+    variant = {
+        "match": f"match.{match}",
+        "bin": f"bin.{bin_counts}",
+        "train": f"train.{card}",
+        "boost": f"boost.{leaves}",
+    }
     statement = STATEMENTS[variant.get(step, step)]
     if card == "both" and step in _OPENED_CARD:
         role, english, chinese = _OPENED_CARD[step]

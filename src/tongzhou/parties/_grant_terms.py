@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 Mode = Literal["aided", "pair", "local"]
-Protocol = Literal["match", "bin", "train", "score"]
+Protocol = Literal["match", "bin", "train", "score", "boost"]
 BinCounts = Literal["provider", "both"]
 CardOpening = Literal["shared", "own", "both"]
 ConsentKeeper = Literal["none", "asker", "provider"]
