@@ -59,6 +59,8 @@ SUPPORT: Final[dict[str, tuple[Mode, ...]]] = {
     "count": ("local", "aided"),
     "train": ("local", "aided"),
     "score": ("local", "aided"),
+    "size": ("local", "aided", "pair"),
+    "join": ("local", "aided", "pair"),
 }
 """Which task runs in which mode. Matching by Diffie–Hellman needs no helper, so it is a `pair` task too."""
 
