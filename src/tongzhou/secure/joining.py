@@ -1,6 +1,6 @@
 """The asker learns columns of the provider for the identifiers that both hold, and nothing of the others.
 
-Every row of the provider is sealed under a key of its own that only who holds the row's identifier can compute.
+Every row of the provider is sealed under a key of its own; only who holds the row's identifier can compute it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -107,7 +107,9 @@ class JoinTask:
         if seat.mode == "local":
             return seat.meet(own, self.clear)
         if own is None:
-            return _help(seat.party, self.settings)
+            if seat.mode == "aided":
+                _help(seat.party, self.settings)
+            return None
         aided = seat.mode == "aided"
         if seat.party.role == "asker":
             return (_ask_helper if aided else _ask)(seat.party, self.settings, own.identifiers)
@@ -131,13 +133,13 @@ def _ask(party: Party, settings: JoinSettings, identifiers: Sequence[str]) -> Jo
     Statement
         Parties: asker and provider; nobody else.
         Who learns what: the asker learns the size of the provider's list, which of its own identifiers are
-        common, and their rows; it compares, so it sees the number before the minimum is applied. Of the other
-        rows it gets seals of equal length, and below the minimum not even these. The provider learns the size
-        of the asker's list and whether the minimum is reached, and not which of its own are common.
-        Assumption: semi-honest; as `tongzhou.secure.blind_prf`, with a key that lives for one run; AES-256-GCM
-        hides what it seals.
-        Cost: 64 bytes for each identifier of the asker; 16 for each of the provider, and its row with 16 more;
-        two rounds after the sizes are told; three scalar multiplications for an identifier of the asker, one
+        common, and their rows; it compares, so it sees the number before the minimum is applied. Of the
+        other rows it gets seals of equal length, and below the minimum not even these. The provider learns
+        the size of the asker's list and whether the minimum is reached, and not which of its own are common.
+        Assumption: semi-honest; as `tongzhou.secure.blind_prf`, with a key that lives for one run;
+        AES-256-GCM hides what it seals.
+        Cost: 64 bytes for each identifier of the asker; for each of the provider its row and 32 bytes; two
+        rounds after the sizes are told; three scalar multiplications for an identifier of the asker, one
         for each of the provider.
         Papers: Freedman, Ishai, Pinkas and Reingold, Keyword search and oblivious pseudorandom functions
         (TCC 2005); Jarecki and Liu, Fast secure computation of set intersection (SCN 2010).
@@ -189,13 +191,13 @@ def _ask_helper(party: Party, settings: JoinSettings, identifiers: Sequence[str]
         Parties: asker, provider, helper.
         Who learns what: the asker learns which of its own identifiers are common, and their rows; below the
         minimum only that it was not reached. Of the provider's other rows it gets nothing, not even their
-        number. The provider learns whether the minimum is reached. The helper learns both sizes, the number of
-        common identifiers and the length of a row; it sees tags and sealed rows under fresh keys that it never
-        has.
+        number. The provider learns whether the minimum is reached. The helper learns both sizes, the number
+        of common identifiers and the length of a row; it sees tags and sealed rows under fresh keys that it
+        never has.
         Assumption: semi-honest; the helper colludes with nobody; HMAC-SHA-512 is a pseudorandom function;
         AES-256-GCM hides what it seals.
-        Cost: 16 bytes for each identifier of the asker; 16 for each of the provider, and its row with 16 more;
-        8 and the sealed row a match back to the asker; one round.
+        Cost: 16 bytes for each identifier of the asker; for each of the provider its row and 32 bytes; a
+        match costs its row and 24 bytes back to the asker; one round.
         Paper: after Kamara, Mohassel, Raykova and Sadeghian, Scaling private set intersection to
         billion-element sets (Financial Cryptography 2014), with sealed rows beside the tags.
     """
@@ -276,9 +278,7 @@ def _opened(value: bytes, sealed: bytes, peer: str) -> bytes:
     try:
         return AESGCM(value[_ROW_KEY]).decrypt(_NONCE, sealed, None)
     except InvalidTag:
-        raise ProtocolError(
-            "the row of a common identifier that {peer} sent does not open", peer=peer
-        ) from None
+        raise ProtocolError("a row of {peer} does not open under its identifier", peer=peer) from None
 
 
 def _joined(settings: JoinSettings, places: list[int], rows: Sequence[bytes], peer: str) -> Joined:

@@ -103,7 +103,5 @@ def places_of(names: Sequence[bytes], wanted: Sequence[bytes], peer: str) -> Pla
     where = {name: place for place, name in enumerate(names)}
     places = np.array([where.get(name, -1) for name in wanted], dtype=np.int64)
     if (places < 0).any() or len(np.unique(places)) != len(places):
-        raise ProtocolError(
-            "{peer} named common identifiers that are not distinct ones of the list", peer=peer
-        )
+        raise ProtocolError("{peer} named common identifiers that are not distinct or not known", peer=peer)
     return places

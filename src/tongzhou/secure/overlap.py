@@ -53,7 +53,7 @@ class SizeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def exact(self) -> bool:
-        """Whether the exact number is told, whatever it is. A floor of one hides nothing: below it is zero."""
+        """Whether the exact number is told, whatever it is (a floor of one hides only that it is zero)."""
         return self.floor <= 1 and self.multiple == 1
 
 
@@ -128,10 +128,10 @@ def count_dh(party: Party, settings: SizeSettings, identifiers: Sequence[str]) -
     Statement
         Parties: asker and provider; nobody else.
         Who learns what: both learn the size of the other's list. One of them compares, and learns the exact
-        number of common identifiers, but not which of its own they are: they come back shuffled. Without floor
-        and rounding the asker compares; with either of them the provider does, and the asker learns what the
-        settings tell, below the floor nothing but that it was not reached. The other owner learns what it is
-        told.
+        number of common identifiers, but not which of its own they are: they come back shuffled. Without
+        floor and rounding the asker compares; with either of them the provider does, and the asker learns
+        what the settings tell, below the floor nothing but that it was not reached. Whoever does not compare
+        learns what it is told.
         Assumption: semi-honest; decisional Diffie–Hellman in the prime-order group of Curve25519; SHA-512 as
         a random oracle.
         Cost: 64 bytes for each identifier of whoever compares, 32 for each of the other; two rounds after the
@@ -190,7 +190,8 @@ def count_aided(party: Party, settings: SizeSettings, identifiers: Sequence[str]
         identifiers: an owner's normalised identifiers, without repeats; ``None`` at the helper.
     """
     if identifiers is None:
-        return _count(party, settings)
+        _count(party, settings)
+        return None
     check_list(identifiers)
     is_asker = party.role == "asker"
     key = send_key(party, OWNERS[1:], "size.key") if is_asker else recv_key(party, "asker", "size.key")

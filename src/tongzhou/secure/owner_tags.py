@@ -1,7 +1,7 @@
 """Values of identifiers under a fresh key that the owners have and the helper has not.
 
-Each value has 64 bytes and is cut into independent parts: what names the identifier to the helper, and what only
-the owners use. HMAC-SHA-512 is taken to be a pseudorandom function.
+Each value has 64 bytes and is cut into independent parts: what names the identifier to the helper, and what
+only the owners use. HMAC-SHA-512 is taken to be a pseudorandom function.
 """
 
 import hmac
@@ -17,7 +17,7 @@ __all__ = ["KEY_BYTES", "TAG_BYTES", "owner_values", "recv_key", "send_key"]
 
 KEY_BYTES: Final = 32
 TAG_BYTES: Final = 16
-"""Bytes by which an identifier is compared: two of four million are taken for each other with chance 2^-84."""
+"""Bytes by which identifiers are compared: among four million each a false match has a chance of 2^-84."""
 
 
 def send_key(party: Party, roles: Sequence[Role], tag: str) -> bytes:
