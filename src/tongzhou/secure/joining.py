@@ -1,6 +1,6 @@
 """The asker learns columns of the provider for the identifiers that both hold, and nothing of the others.
 
-Every row of the provider is sealed under a key of its own; only who holds the row's identifier can compute it.
+Every row of the provider is sealed under a key of its own, which takes the row's identifier to compute.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,7 +27,7 @@ from tongzhou.secure.payload import (
     encode_rows,
     row_bytes,
 )
-from tongzhou.secure.points import POINT_BYTES, pack, recv_items, send_items, unpack
+from tongzhou.secure.points import POINT_BYTES, pack, recv_items, send_items, telling, unpack, wait_out
 from tongzhou.secure.refusals import too_few_common
 from tongzhou.secure.tasks import Seat
 from tongzhou.wire.messages import ArraySpec
@@ -151,7 +151,8 @@ def _ask(party: Party, settings: JoinSettings, identifiers: Sequence[str]) -> Jo
     order = shuffled(len(identifiers))
     query = BlindQuery(settings.context, encoded(identifiers, order))
     send_items(peer, "join.blind", query.points(), POINT_BYTES)
-    values = list(query.values(recv_items(peer, "join.answer", len(order), POINT_BYTES)))
+    answers = recv_items(peer, "join.answer", len(order), POINT_BYTES)
+    values = list(telling([peer], "join.going", query.values(answers)))
     tags = list(recv_items(peer, "join.tags", theirs, TAG_BYTES))
     check_distinct(tags, peer.peer)
     mine = {value[:TAG_BYTES]: n for n, value in enumerate(values)}
@@ -177,6 +178,7 @@ def _provide(party: Party, settings: JoinSettings, own: JoinInput) -> None:
     values: list[bytes] = []
     own_values = evaluate(key, settings.context, encoded(own.identifiers, order))
     send_items(peer, "join.tags", _tags(own_values, values), TAG_BYTES)
+    wait_out(peer, "join.going", theirs)
     enough, _ = peer.recv("join.enough", bool)
     _enough(settings, enough)
     _note(party, 0)

@@ -22,7 +22,9 @@ from tongzhou.secure.points import (
     prefix,
     recv_items,
     send_items,
+    telling,
     texts_to_points,
+    wait_out,
 )
 from tongzhou.secure.tasks import Seat
 
@@ -164,8 +166,9 @@ def count_dh(party: Party, settings: SizeSettings, identifiers: Sequence[str]) -
     if party.role != comparer:
         order = shuffled(theirs)
         send_items(peer, "size.twice", multiples(scalar, (points[place] for place in order)), POINT_BYTES)
+        wait_out(peer, "size.going", len(texts))
         return _hear(party, settings, comparer, most=len(texts))
-    others = set(multiples(scalar, points))
+    others = set(telling([peer], "size.going", multiples(scalar, points)))
     mine = list(recv_items(peer, "size.twice", len(texts), POINT_BYTES))
     check_distinct(mine, peer.peer)
     return _tell(party, settings, len(others.intersection(mine)))

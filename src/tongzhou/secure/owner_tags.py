@@ -43,7 +43,9 @@ def recv_key(party: Party, role: Role, tag: str) -> bytes:
     return key
 
 
-def owner_values(key: bytes, context: str, texts: Iterable[bytes]) -> Iterator[bytes]:
-    """Values of texts, 64 bytes each, in order."""
-    start = prefix("owner-tags", context)
+def owner_values(
+    key: bytes, context: str, texts: Iterable[bytes], *, purpose: str = "tags"
+) -> Iterator[bytes]:
+    """Values of texts, 64 bytes each, in order; each purpose has values of its own."""
+    start = prefix(f"owner-{purpose}", context)
     return (hmac.digest(key, start + text, "sha512") for text in texts)

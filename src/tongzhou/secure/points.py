@@ -35,9 +35,11 @@ __all__ = [
     "prefix",
     "recv_items",
     "send_items",
+    "telling",
     "texts_to_points",
     "undoing",
     "unpack",
+    "wait_out",
 ]
 
 POINT_BYTES: Final = 32
@@ -147,6 +149,21 @@ def recv_items(link: Link, tag: str, count: int, width: int) -> Iterator[bytes]:
     for start in range(0, count, PIECE):
         _, (piece,) = link.recv(tag, None, [ArraySpec("|u1", (min(PIECE, count - start), width))])
         yield from unpack(piece)
+
+
+def telling(links: Sequence[Link], tag: str, items: Iterable[bytes]) -> Iterator[bytes]:
+    """Pass items on, and say after each piece that the work goes on, so that no peer gives up waiting."""
+    waiting = iter(items)
+    while piece := list(islice(waiting, PIECE)):
+        for link in links:
+            link.send(tag)
+        yield from piece
+
+
+def wait_out(link: Link, tag: str, count: int) -> None:
+    """Wait while the peer works on `count` items and says so by `telling`."""
+    for _ in range(0, count, PIECE):
+        link.recv(tag)
 
 
 def pack(items: Sequence[bytes], width: int) -> Bytes:
