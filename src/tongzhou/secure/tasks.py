@@ -63,6 +63,7 @@ SUPPORT: Final[dict[str, tuple[Mode, ...]]] = {
     "size": ("local", "aided", "pair"),
     "join": ("local", "aided", "pair"),
     "common to all": ("local", "aided", "pair"),
+    "cached match": ("local", "aided", "pair"),
 }
 """Which task runs in which mode. Matching by Diffie–Hellman needs no helper, so it is a `pair` task too."""
 
