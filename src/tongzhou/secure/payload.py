@@ -129,7 +129,9 @@ def _encoded(column: Column, values: Columns, rows: int) -> Bytes:
             rows=rows,
         )
     if column.text_bytes:
-        return np.frombuffer(b"".join(_padded(text, column) for text in given), np.uint8).reshape(rows, -1)
+        return np.frombuffer(b"".join(_padded(text, column) for text in given), np.uint8).reshape(
+            rows, column.width
+        )
     if not isinstance(given, np.ndarray) or given.dtype.kind not in "fiu":
         raise DataError("column {column} must hold numbers", column=column.name)
     return given.astype("<f8").reshape(rows, 1).view(np.uint8)

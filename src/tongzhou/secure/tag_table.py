@@ -1,6 +1,6 @@
 """A long sorted list of tags in few bytes, written and searched in pieces.
 
-Tags are 64 uniform bits. A table of n of them takes at most 66 - log2 n bits a tag (42.8 for ten millions)
+Tags are 64 uniform bits. A table of n of them takes at most 66 - log2 n bits a tag (42.7 for ten millions)
 and takes one foreign tag in 2^64 / n for its own (one in 2^40.7). No structure with so few errors takes less
 than 64 - log2 n bits a tag. A binary fuse filter takes 9/8 of that least, here 45.8 bits; it can neither be
 built in bounded memory nor tell what changed.
@@ -50,8 +50,8 @@ def tags_of(values: Iterable[bytes]) -> Tags:
 
 
 def block_bits_for(count: int) -> int:
-    """Block bits for so many tags: between 2048 and 4096 tags a block, if there are as many."""
-    return min(max(0, count.bit_length() - 1 - _UNARY_BITS), _MOST_BLOCK_BITS)
+    """Block bits for so many tags: 1024 to 2048 tags a block, which is where a block takes the fewest bits."""
+    return min(max(0, count.bit_length() - _UNARY_BITS), _MOST_BLOCK_BITS)
 
 
 def table_parts(key_name: bytes, block_bits: int, chunks: Iterable[Tags]) -> Iterator[bytes]:
