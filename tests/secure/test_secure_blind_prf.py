@@ -68,7 +68,9 @@ def test_what_the_holder_sees_is_uniform_and_never_the_same_twice() -> None:
 
 
 def test_values_are_uniform() -> None:
-    data = np.frombuffer(b"".join(evaluate(BlindKey(), "run", [b"%d" % n for n in range(500)])), dtype=np.uint8)
+    data = np.frombuffer(
+        b"".join(evaluate(BlindKey(), "run", [b"%d" % n for n in range(500)])), dtype=np.uint8
+    )
     assert abs(chi_square(data)) < 6
 
 

@@ -286,7 +286,13 @@ def test_two_runs_cannot_be_linked(mode: Mode) -> None:
         watch = Watch()
         matched(mode, MANY, watch=watch)
         runs.append(
-            {row.tobytes() for view in watch.views.values() for m in view for array in m.arrays for row in array}
+            {
+                row.tobytes()
+                for view in watch.views.values()
+                for m in view
+                for array in m.arrays
+                for row in array
+            }
         )
     assert not runs[0] & runs[1]
 

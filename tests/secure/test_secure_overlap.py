@@ -165,7 +165,9 @@ def test_points_are_on_the_curve_uniform_and_never_the_same_in_two_runs() -> Non
     for _ in range(2):
         watch = Watch()
         counted("pair", OPEN, watch)
-        seen += [row.tobytes() for role in watch.views for m in watch.views[role] for a in m.arrays for row in a]
+        seen += [
+            row.tobytes() for role in watch.views for m in watch.views[role] for a in m.arrays for row in a
+        ]
     assert len(set(seen)) == len(seen) == 2 * (60 + 50 + 60)
     assert all(on_curve(point) for point in seen)
     assert abs(chi_square(np.frombuffer(b"".join(point[:31] for point in seen), dtype=np.uint8))) < 6
@@ -226,7 +228,11 @@ def test_who_learns_the_number_is_recorded(mode: Mode) -> None:
 @pytest.mark.parametrize("size", [0, -1, 4_000_001])
 def test_an_announced_size_beyond_the_bounds(size: int) -> None:
     error = stopped(
-        "pair", SizeTask(OPEN), "asker", ["a"], {"provider": lambda s: s.links["asker"].send("size.size", size)}
+        "pair",
+        SizeTask(OPEN),
+        "asker",
+        ["a"],
+        {"provider": lambda s: s.links["asker"].send("size.size", size)},
     )
     assert str(error) == f"provider announced {size} identifiers; from 1 to 4000000 are allowed"
 

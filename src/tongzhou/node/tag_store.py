@@ -63,14 +63,16 @@ class Generation(msgspec.Struct, frozen=True):
     Attributes:
         number: of the generation.
         epoch: which key its tags have.
-        version: of the table, hexadecimal.
         rows: identifiers in the list.
+        version: of the table, hexadecimal.
+        rows_hash: SHA-256 of the file that holds the row of each tag, hexadecimal.
     """
 
     number: int
     epoch: int
-    version: str
     rows: int
+    version: str = ""
+    rows_hash: str = ""
 
 
 class _Current(msgspec.Struct, frozen=True):
@@ -211,7 +213,7 @@ class TagStore:
             done = run_buckets(jobs, count, lambda tags: progress("tags", tags, rows))
             shutil.rmtree(self.folder / "spill")
             self._forget_buckets(epoch, bits)
-            draft = Generation(max((one.number for one in self.generations), default=0) + 1, epoch, "", rows)
+            draft = Generation(max((one.number for one in self.generations), default=0) + 1, epoch, rows)
             generation = self._publish(draft, bits, progress)
         return Prepared(generation, sum(one.computed for one in done), sum(one.kept for one in done))
 
@@ -284,7 +286,8 @@ class TagStore:
             for version in table_parts(key.name, block_bits_for(draft.rows + 1), chunks):
                 tags.write(version)
         # The last part is the version.
-        generation = msgspec.structs.replace(draft, version=version.hex())
+        rows_hash = hashlib.sha256(mapped(self.path(draft, "rows"))).hexdigest()
+        generation = msgspec.structs.replace(draft, version=version.hex(), rows_hash=rows_hash)
         kept = tuple(one for one in self.generations if one.epoch == draft.epoch)[: _KEPT - 1]
         write_file(self.folder / "current", msgspec.json.encode(_Current((generation, *kept))))
         self._forget_tables(generation, kept)
@@ -348,7 +351,10 @@ class StoredTags:
         self.list_name = store.list_name
         self.key = store.key(generations[0].epoch)
         self.table = self._table(generations[0])
-        self._rows = np.frombuffer(mapped(store.path(generations[0], "rows")), dtype="<u4")
+        rows = mapped(store.path(generations[0], "rows"))
+        if hashlib.sha256(rows).hexdigest() != generations[0].rows_hash:
+            raise _damaged(store.path(generations[0], "rows"))
+        self._rows = np.frombuffer(rows, dtype="<u4")
 
     def older(self, version: bytes) -> TagTable | None:
         """An earlier table under the same key, if it is kept."""
@@ -365,9 +371,9 @@ class StoredTags:
         try:
             table = TagTable.open(mapped(path))
         except ProtocolError as error:
-            raise StorageError("{file} is damaged; remove it and prepare the list anew", file=path) from error
+            raise _damaged(path) from error
         if table.version.hex() != generation.version:
-            raise StorageError("{file} is damaged; remove it and prepare the list anew", file=path)
+            raise _damaged(path)
         return table
 
 
@@ -381,7 +387,11 @@ def mapped(path: Path) -> memoryview:
         with path.open("rb") as file:
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except (OSError, ValueError) as error:
-        raise StorageError("{file} is damaged; remove it and prepare the list anew", file=path) from error
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> StorageError:
+    return StorageError("{file} is damaged; remove it and prepare the list anew", file=path)
 
 
 def _counted(batches: Iterable[Sequence[str]], rows: int, progress: Progress) -> Iterator[Sequence[str]]:

@@ -3,12 +3,12 @@
 ``python -m tongzhou.node.tag_worker`` reads one job a line and answers each with one line; it ends when its
 input ends, so it does not outlive the process that started it.
 
-A bucket's file holds a row for each identifier: its tag, its row in the owner's table, and its mark, which is
-a keyed hash. Marks found in an earlier file of the same key need no new tag: so work that was cut off goes on
-where it stopped, and a changed list costs what changed.
+A bucket's file holds an entry for each identifier (its tag, its row in the owner's table, and its mark, which
+is a keyed hash) and the SHA-256 of all entries. Marks found in an earlier file of the same key need no new tag:
+so work that was cut off goes on where it stopped, and a changed list costs what changed.
 """
 
-import io
+import hashlib
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,9 +28,9 @@ __all__ = ["BUCKET", "MARK_BYTES", "BucketDone", "BucketJob", "load_bucket", "ma
 
 MARK_BYTES: Final = 16
 BUCKET: Final = np.dtype([("tag", "<u8"), ("row", "<u4"), ("mark", f"V{MARK_BYTES}")])
-"""A row of a bucket's file; rows ascend by tag."""
+"""An entry of a bucket's file; entries ascend by tag."""
 
-_KEY_BYTES = 32
+_HASH_BYTES = _KEY_BYTES = 32
 _SPILL_BYTES = 1 << 30
 
 Bucket = NDArray[np.void]
@@ -86,18 +86,16 @@ def spilled(rows: list[int], marks: list[bytes], identifiers: list[str]) -> byte
 
 
 def load_bucket(path: Path) -> Bucket:
-    """The rows of a bucket's file, mapped into memory.
+    """The entries of a bucket's file.
 
     Raises:
         StorageError: it cannot be read, or is damaged.
     """
-    try:
-        loaded: Bucket = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise StorageError("{file} is damaged; remove it and prepare the list anew", file=path) from error
-    if loaded.dtype != BUCKET or loaded.ndim != 1:
+    content = memoryview(read_file(path, _SPILL_BYTES))
+    entries, digest = content[:-_HASH_BYTES], content[-_HASH_BYTES:]
+    if hashlib.sha256(entries).digest() != digest:
         raise StorageError("{file} is damaged; remove it and prepare the list anew", file=path)
-    return loaded
+    return np.frombuffer(entries, dtype=BUCKET)
 
 
 def run_bucket(job: BucketJob) -> BucketDone:
@@ -163,9 +161,8 @@ def _write(path: Path, rows: NDArray[np.uint32], marks: list[bytes], tags: Mappi
     bucket["row"] = rows
     bucket["tag"] = [tags[mark] for mark in marks]
     bucket["mark"] = np.frombuffer(b"".join(marks), dtype=f"V{MARK_BYTES}")
-    buffer = io.BytesIO()
-    np.save(buffer, bucket[np.argsort(bucket["tag"], kind="stable")], allow_pickle=False)
-    write_file(path, buffer.getvalue())
+    entries = bucket[np.argsort(bucket["tag"], kind="stable")].tobytes()
+    write_file(path, entries + hashlib.sha256(entries).digest())
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def tags_of(values: Iterable[bytes]) -> Tags:
 
 
 def block_bits_for(count: int) -> int:
-    """Block bits for so many tags: 1024 to 2048 tags a block, which is where a block takes the fewest bits."""
+    """Block bits for so many tags: 1024 to 2048 tags a block, where a tag takes the fewest bits."""
     return min(max(0, count.bit_length() - _UNARY_BITS), _MOST_BLOCK_BITS)
 
 
