@@ -353,7 +353,7 @@ def test_a_worker_that_dies_is_a_sentence(store: TagStore, monkeypatch: pytest.M
         return process
 
     monkeypatch.setattr(tag_pool, "_start", dying)
-    with pytest.raises(StorageError, match="a process ended before it had answered"):
+    with pytest.raises(StorageError, match="a process that computes tags ended before it had answered"):
         prepare(store, workers=2)
     assert store.generations == ()
 

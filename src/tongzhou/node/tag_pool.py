@@ -41,6 +41,8 @@ def run_buckets(jobs: Sequence[BucketJob], workers: int, done: Callable[[int], N
         for result in source:
             if result.repeats:
                 raise DataError("the identifiers hold repeats; matching needs each identifier once")
+            if result.lost:
+                raise StorageError("a process that computes tags ended before it had answered")
             if result.failure:
                 raise StorageError("tags could not be computed: {cause}", cause=result.failure)
             results.append(result)
@@ -90,8 +92,8 @@ def _drive(process: "subprocess.Popen[bytes]", waiting: _Jobs, results: _Results
         try:
             done = _ask(process, job)
         except (OSError, ValueError, msgspec.MsgspecError):
-            # It was killed, or ended by itself: a line that is missing or cut off.
-            done = BucketDone(failure="a process ended before it had answered")
+            # It was killed, or ended by itself: the line is missing or cut off.
+            done = BucketDone(lost=True)
         results.put(done)
 
 

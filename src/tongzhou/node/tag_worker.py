@@ -4,8 +4,8 @@
 input ends, so it does not outlive the process that started it.
 
 A bucket's file holds an entry for each identifier (its tag, its row in the owner's table, and its mark, which
-is a keyed hash) and the SHA-256 of all entries. Marks found in an earlier file of the same key need no new tag:
-so work that was cut off goes on where it stopped, and a changed list costs what changed.
+is a keyed hash) and the SHA-256 of all entries. Marks found in an earlier file of the same key need no new
+tag: so work that was cut off goes on where it stopped, and a changed list costs what changed.
 """
 
 import hashlib
@@ -62,12 +62,14 @@ class BucketDone(msgspec.Struct, frozen=True):
         kept: tags that were known.
         repeats: whether an identifier came twice; nothing was written then.
         failure: a sentence, if the bucket failed.
+        lost: whether the process ended before it had answered.
     """
 
     computed: int = 0
     kept: int = 0
     repeats: bool = False
     failure: str = ""
+    lost: bool = False
 
 
 class _Piece(msgspec.Struct, frozen=True, array_like=True):

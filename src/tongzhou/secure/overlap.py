@@ -28,7 +28,15 @@ from tongzhou.secure.points import (
 )
 from tongzhou.secure.tasks import Seat
 
-__all__ = ["Overlap", "SizeSettings", "SizeTask"]
+__all__ = [
+    "Overlap",
+    "SizeSettings",
+    "SizeTask",
+    "check_settings",
+    "count_aided",
+    "count_dh",
+    "rounded",
+]
 
 _DOMAIN: Final = "overlap"
 
