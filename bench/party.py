@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from bench.kind_jobs import found_by, task_and_input, warm_up
 from bench.measures import Meter, peak_rss_mb
 from tongzhou.parties.identity import Identity
 from tongzhou.parties.trust import TrustStore
@@ -156,7 +157,19 @@ def _matching(protocol: str, context: str) -> MatchTask:
     return MatchTask(MatchSettings(1, context), "aided" if protocol == "aided" else "dh")
 
 
-JOBS: dict[str, Callable[[Seat, list[str]], Result]] = {"train": _train, "match": _match}
+def _kind(seat: Seat, arguments: list[str]) -> Result:
+    """``kind KIND FOLDER``: one run of another kind of matching; see `bench.kind_jobs`."""
+    kind, folder = arguments[0], Path(arguments[1])
+    task, own = warm_up(kind, seat.party.role)
+    task.run(seat, own)
+    task, own = task_and_input(kind, seat.party.role, folder)
+    gauge = _Gauge(seat.party.session)
+    gauge.start()
+    result = task.run(seat, own)
+    return gauge.read() | {"found": found_by(result)}
+
+
+JOBS: dict[str, Callable[[Seat, list[str]], Result]] = {"train": _train, "match": _match, "kind": _kind}
 """What a party can play."""
 
 
