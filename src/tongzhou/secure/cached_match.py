@@ -13,7 +13,7 @@ Statement
     earlier answers are good for.
     Errors: one foreign identifier in 2^64 / n is taken for common with n in the list: 2^-40.7 for ten
     millions, 2^-38.4 for fifty, 2^-37.4 for a hundred.
-    Cost: the table (5.4 bytes an identifier for ten millions, 5.1 for fifty) once and then 6 to 7 bytes for
+    Cost: the table (5.3 bytes an identifier for ten millions, 5.0 for fifty) once and then 6 to 7 bytes for
     each change; a later run takes 64 bytes and three scalar multiplications for each identifier of the
     asker, and none for the provider's list; two rounds.
     Papers: Freedman, Ishai, Pinkas and Reingold, Keyword search and oblivious pseudorandom functions (TCC
