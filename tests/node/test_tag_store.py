@@ -103,6 +103,16 @@ def test_nothing_is_offered_before_it_is_prepared(store: TagStore) -> None:
         store.source()
 
 
+def test_a_store_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise StorageError("{file} was not written: the disk is full", file=path)
+
+    monkeypatch.setattr(tag_store, "write_file", full)
+    with pytest.raises(StorageError, match="the disk is full"):
+        TagStore.create(tmp_path / "clients", "clients")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_store_is_made_once(store: TagStore, tmp_path: Path) -> None:
     with pytest.raises(ConflictError, match="exists already"):
         TagStore.create(store.folder, "clients")

@@ -19,6 +19,7 @@ import fcntl
 import hashlib
 import mmap
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -108,25 +109,26 @@ class TagStore:
 
     @classmethod
     def create(cls, folder: Path, list_name: str) -> Self:
-        """Make an empty store with a new key.
+        """Make an empty store with a new key: all of it, or nothing.
 
         Raises:
             ConflictError: the folder exists.
             StorageError: the disk does not take it.
         """
-        try:
-            folder.mkdir(mode=0o700, parents=True)
-        except FileExistsError as error:
-            raise ConflictError("{folder} exists already and is not empty", folder=folder) from error
-        except OSError as error:
-            raise StorageError("{file} cannot be used: {cause}", file=folder, cause=error.strerror) from error
-        store = cls(folder, list_name)
+        if folder.exists():
+            raise ConflictError("{folder} exists already and is not empty", folder=folder)
+        staged = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
         with _disk(folder):
-            (folder / "keys").mkdir(mode=0o700)
-            (folder / "tables").mkdir(mode=0o700)
-        store.new_key()
-        write_file(folder / "name", list_name.encode())
-        return store
+            try:
+                for name in ("keys", "tables"):
+                    (staged / name).mkdir(mode=0o700, parents=True)
+                staged.chmod(0o700)
+                write_file(staged / "name", list_name.encode())
+                cls(staged, list_name).new_key()
+                staged.rename(folder)
+            finally:
+                shutil.rmtree(staged, ignore_errors=True)
+        return cls(folder, list_name)
 
     @classmethod
     def open(cls, folder: Path) -> Self:
