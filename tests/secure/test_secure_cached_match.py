@@ -55,6 +55,16 @@ def test_both_learn_the_places_in_one_order(mode: Mode) -> None:
     assert outcome.asker.dtype == outcome.provider.dtype == np.int64
 
 
+@pytest.mark.parametrize("mode", PROTECTED)
+def test_the_order_says_nothing_about_either_list(mode: Mode) -> None:
+    orders = [matched(mode, task("both", most=100), LISTED[:100]).provider for _ in range(2)]
+    assert orders[0].tolist() != orders[1].tolist()
+    for order in orders:
+        assert sorted(order.tolist()) == list(range(100))
+        # Correlation with the list's own order: 0.1 standard deviation for a random order.
+        assert abs(np.corrcoef(order, np.arange(100))[0, 1]) < 0.55
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_the_asker_alone_learns_the_places(mode: Mode) -> None:
     outcome = matched(mode, task())

@@ -16,6 +16,7 @@ from tongzhou.secure import common_to_all
 from tongzhou.secure.common_to_all import PartiesMatchTask
 from tongzhou.secure.hidden_table import WORDS, read_table, slot_count
 from tongzhou.secure.matching import MatchSettings
+from tongzhou.secure.owner_tags import owner_values
 from tongzhou.secure.party import provider_roles
 from tongzhou.secure.simulate import simulate_parties
 from tongzhou.secure.tasks import SUPPORT, Mode
@@ -295,6 +296,19 @@ def test_two_runs_cannot_be_linked(mode: Mode) -> None:
             }
         )
     assert not runs[0] & runs[1]
+
+
+def test_the_helper_sees_the_askers_list_in_an_order_that_says_nothing() -> None:
+    orders = []
+    for _ in range(2):
+        watch = Watch()
+        matched("aided", MANY, watch=watch)
+        (key,) = [m.value for m in watch.views["provider"] if m.tag == "all.key"]
+        mine = [value[:16] for value in owner_values(key, "run", [name.encode() for name in MANY["asker"]])]
+        (tags,) = [m.arrays[0] for m in watch.views["helper"] if m.tag == "all.tags"]
+        orders.append([mine.index(row[:16].tobytes()) for row in tags])
+    assert orders[0] != orders[1]
+    assert all(abs(np.corrcoef(order, np.arange(100))[0, 1]) < 0.55 for order in orders)
 
 
 def test_a_provider_does_not_learn_how_long_the_others_lists_are() -> None:
