@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench import boosting, card, joint_lr, machine, matching, online
+from bench import boosting, card, joint_lr, machine, match_kinds, matching, online
 from bench.measures import say
 
 __all__ = ["BENCHES", "main", "write_json"]
@@ -20,6 +20,7 @@ BENCHES: dict[str, ModuleType] = {
     "card": card,
     "boosting": boosting,
     "online": online,
+    "match-kinds": match_kinds,
 }
 """What can be measured, by name. Each module has `measure` and `figures`."""
 

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from bench.kind_jobs import found_by, task_and_input, warm_up
 from bench.list_jobs import list_query, list_setup
 from bench.measures import Meter, peak_rss_mb
 from bench.trio import BEHIND
@@ -202,12 +203,25 @@ def _matching(protocol: str, context: str) -> MatchTask:
     return MatchTask(MatchSettings(1, context), "aided" if protocol == "aided" else "dh")
 
 
+def _kind(seat: Seat, arguments: list[str]) -> Result:
+    """``kind KIND FOLDER``: one run of another kind of matching; see `bench.kind_jobs`."""
+    kind, folder = arguments[0], Path(arguments[1])
+    task, own = warm_up(kind, seat.party.role)
+    task.run(seat, own)
+    task, own = task_and_input(kind, seat.party.role, folder)
+    gauge = _Gauge(seat.party.session)
+    gauge.start()
+    result = task.run(seat, own)
+    return gauge.read() | {"found": found_by(result)}
+
+
 JOBS: dict[str, Callable[[Seat, list[str]], Result]] = {
     "train": _train,
     "match": _match,
     "boost": _boost,
     "list-setup": list_setup,
     "list-query": list_query,
+    "kind": _kind,
 }
 """What a party can play."""
 

@@ -127,7 +127,7 @@ def everybody(
     def owner(role: Role) -> None:
         for turn in range(rounds):
             try:
-                got[role].append(exchange.meet_all(role, roles, turn, clear=clear))
+                got[role].append(exchange.gather(role, turn, roles, clear))
             except TongzhouError as error:
                 got[role].append(error)
 
@@ -173,7 +173,7 @@ def test_a_fault_of_the_computing_owner_hangs_nobody() -> None:
 
     def owner(role: Role) -> None:
         try:
-            exchange.meet_all(role, FOUR[:2], 0, clear=fault)
+            exchange.gather(role, 0, FOUR[:2], fault)
         except (KeyError, PeerError) as error:
             ended.append(error)
 
@@ -189,6 +189,6 @@ def test_nobody_waits_for_an_owner_who_left_or_does_not_come() -> None:
     exchange = Exchange(timeout_s=10)
     exchange.leave("provider2")
     with pytest.raises(PeerError, match="the provider2 left before both had met"):
-        exchange.meet_all("asker", FOUR, 0, clear=lambda inputs: inputs)
+        exchange.gather("asker", 0, FOUR, lambda inputs: inputs)
     with pytest.raises(PeerError, match=r"the provider did not come within 0\.01 s"):
-        Exchange(timeout_s=0.01).meet_all("asker", FOUR, 0, clear=lambda inputs: inputs)
+        Exchange(timeout_s=0.01).gather("asker", 0, FOUR, lambda inputs: inputs)

@@ -5,7 +5,7 @@ Every party of the run calls `run` with its own input. See `tongzhou.secure.list
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -94,7 +94,7 @@ class ListSetupTask:
             receive_keys(party, book, provider, head, self.terms.first_day)
             receive_gates(party, book, provider, self.terms.first_day)
 
-    def _clear(self, inputs: dict[Role, ListInput]) -> dict[Role, None]:
+    def _clear(self, inputs: Mapping[Role, ListInput]) -> dict[Role, None]:
         store = inputs["asker"].store
         ClearLists.begin(store, self.terms)
         for role, given in inputs.items():
@@ -171,7 +171,7 @@ class ListUpdateTask:
         send_table(party, book, "changes", changes_between(book.terms, given.before, entries))
         send_keys(party, book, "changes", self.day)
 
-    def _clear(self, inputs: dict[Role, ListInput]) -> dict[Role, None]:
+    def _clear(self, inputs: Mapping[Role, ListInput]) -> dict[Role, None]:
         store = inputs["asker"].store
         ClearLists.keep(
             store, ClearLists(store, self.epoch).terms, self.provider, _entries(inputs[self.provider])
@@ -249,7 +249,9 @@ def _entries(given: ListInput) -> ListEntries:
     return given.entries
 
 
-def _meet(seat: Seat, own: ListInput, clear: Callable[[dict[Role, ListInput]], dict[Role, None]]) -> None:
+def _meet(
+    seat: Seat, own: ListInput, clear: Callable[[Mapping[Role, ListInput]], Mapping[Role, None]]
+) -> None:
     if seat.exchange is None:
         raise PlanError("mode local needs all owners in one process")
-    seat.exchange.meet_all(seat.party.role, seat.party.owners, own, clear=clear)
+    seat.exchange.gather(seat.party.role, own, seat.party.owners, clear)
