@@ -130,6 +130,7 @@ def _mean(parts: list[Subject]) -> Subject:
         "cpu_s": sum(part["cpu_s"] for part in parts),
         "wall_s": sum(part["wall_s"] for part in parts),
         "rss_mb": max(part["rss_mb"] for part in parts),
+        "bytes": sum(part.get("bytes", 0) for part in parts),
         "auc": round(sum(aucs) / len(aucs), _AUC_DIGITS),
         "auc_by_fold": [round(one, _AUC_DIGITS) for one in aucs],
     }

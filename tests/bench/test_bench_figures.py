@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as command
-from bench import card, joint_lr, matching
+from bench import boosting, card, joint_lr, matching
 
 MANUAL = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 
@@ -100,6 +100,39 @@ def test_figures_of_the_card() -> None:
         }
     )
     assert found == {"one_row_us": 4.0, "table_rows_per_s": 2e6}
+
+
+@pytest.fixture
+def boosted() -> dict:
+    found = {}
+    for depth, cpu_s, auc in ((3, 2.8, 0.776), (5, 13.2, 0.779)):
+        found[f"tongzhou depth {depth}"] = subject(30_000, cpu_s) | {"trees": 10}
+        for trees in (10, 50):
+            found[f"tongzhou held out depth {depth} trees {trees}"] = subject(19_200, 1.0, auc)
+            found[f"lightgbm held out depth {depth} trees {trees}"] = subject(19_200, 0.1, 0.778)
+    return found
+
+
+def test_figures_of_boosting(boosted: dict) -> None:
+    """CPU a tree at the depth where it is worse; the largest difference of AUC either way."""
+    found = boosting.figures(boosted)
+    assert found == {"aided_vs_sgb": pytest.approx(0.1), "pair_vs_sgb": None, "auc_gap": pytest.approx(0.002)}
+    boosted["tongzhou depth 3"]["cpu_s"] = 28.0
+    assert boosting.figures(boosted)["aided_vs_sgb"] == pytest.approx(0.5)
+
+
+def test_both_depths_are_needed(boosted: dict) -> None:
+    boosted["tongzhou depth 5"] = {"skipped": "it took longer than 240 s", "trees": 10}
+    found = boosting.figures(boosted)
+    assert found["aided_vs_sgb"] is None
+    assert found["auc_gap"] is not None
+
+
+def test_no_gap_without_lightgbm(boosted: dict) -> None:
+    for name in boosted:
+        if name.startswith("lightgbm"):
+            boosted[name] = {"skipped": "not asked for"}
+    assert boosting.figures(boosted)["auc_gap"] is None
 
 
 @pytest.mark.parametrize("name", sorted(command.BENCHES))

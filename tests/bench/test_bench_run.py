@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench import __main__ as command
-from bench import joint_lr, matching, measures, trio, worlds
+from bench import boosting, joint_lr, matching, measures, trio, worlds
 
 MEASURES = {"cpu_s", "wall_s", "rss_mb", "bytes", "repeats", "spread"}
 
@@ -61,6 +61,37 @@ def test_joint_lr_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert record["figures"]["auc_gap"] < 0.001
     assert record["figures"]["cpu_vs_sklearn"] > 0
     assert record["figures"]["growth_1m_vs_100k"] is None
+
+
+def test_boosting_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boosting, "DEPTHS", (2,))
+    monkeypatch.setattr(boosting, "SGB_CPU_S_A_TREE", {2: 5.0})
+    monkeypatch.setattr(boosting, "_ROWS", 10_000)
+    monkeypatch.setattr(boosting, "_HELD_OUT_ROWS", 16_000)
+    target = tmp_path / "found.json"
+    assert command.main(["boosting", "--quick", "--no-peers", "--json", str(target)]) == 0
+    record = json.loads(target.read_text(encoding="utf-8"))
+    check_record(record, "boosting")
+    ours = record["subjects"]["tongzhou depth 2"]
+    assert (ours["rows"], ours["trees"]) == (500, 2)
+    assert ours["cpu_s"] == pytest.approx(sum(ours["cpu_s_by_role"].values()), rel=1e-4)
+    assert ours["bytes"] > 9 * 500 * 23 * 2
+    held_out = record["subjects"]["tongzhou held out depth 2 trees 2"]
+    assert held_out["rows"] == 400
+    assert len(held_out["auc_by_fold"]) == 2
+    assert 0.6 < held_out["auc"] < 0.9
+    assert record["subjects"]["lightgbm held out depth 2 trees 2"] == {"skipped": "not asked for"}
+    assert record["figures"]["aided_vs_sgb"] == pytest.approx(ours["cpu_s"] / 2 / 5.0, rel=1e-4)
+    assert record["figures"]["pair_vs_sgb"] is record["figures"]["auc_gap"] is None
+
+
+def test_lightgbm_scores_new_rows_where_it_is_installed(tmp_path: Path) -> None:
+    pytest.importorskip("lightgbm")
+    world = worlds.make_fold(tmp_path / "fold", 1, 4, 4000)
+    found = boosting._lightgbm(world, 5, 3)
+    assert (found["rows"], found["trees"]) == (3000, 5)
+    assert found["cpu_s"] > 0
+    assert 0.7 < found["auc"] < 0.85
 
 
 def test_peers_are_not_looked_for_unless_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

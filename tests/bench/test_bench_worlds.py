@@ -55,3 +55,31 @@ def test_drawn_rows_are_not_copies(tmp_path: Path) -> None:
 def test_larger_sizes_keep_the_event_rate(tmp_path: Path) -> None:
     rates = [worlds.make_world(tmp_path / str(rows), rows).label().mean() for rows in (20_000, 60_000)]
     assert rates == pytest.approx([worlds.base().label.mean()] * 2, abs=0.01)
+
+
+def test_raw_worlds_hold_the_examples_numbers_a_little_changed(tmp_path: Path) -> None:
+    world, known = worlds.make_raw_world(tmp_path / "one", 4000), worlds.base()
+    again = worlds.make_raw_world(tmp_path / "two", 4000)
+    assert (world.asker_columns, world.provider_columns) == (5, 18)
+    for role, names in (("asker", known.asker), ("provider", known.provider)):
+        assert np.array_equal(world.block(role), again.block(role))
+        for name, column in zip(names, world.block(role).T, strict=True):
+            same = np.isin(column, known.columns[name]).mean()
+            # Amounts of the large columns move; grades do not.
+            assert same == 1 or name.startswith(("bill", "paid", "limit", "age")), name
+            assert column.mean() == pytest.approx(known.columns[name].mean(), rel=0.2, abs=0.1), name
+    assert world.label().mean() == pytest.approx(known.label.mean(), abs=0.03)
+
+
+def test_folds_part_the_rows(tmp_path: Path) -> None:
+    folds = [worlds.make_fold(tmp_path / str(fold), fold, 3, 900) for fold in range(3)]
+    held = [np.load(world.folder / "new_provider.npy") for world in folds]
+    assert [len(block) for block in held] == [300] * 3
+    assert [world.rows for world in folds] == [600] * 3
+    for world, block in zip(folds, held, strict=True):
+        both = np.concatenate([world.block("provider"), block])
+        assert sorted(map(bytes, both)) == sorted(
+            map(bytes, np.concatenate([folds[0].block("provider"), held[0]]))
+        )
+        assert len(np.load(world.folder / "new_label.npy")) == 300
+        assert world.block("asker").shape == (600, 5)

@@ -7,6 +7,8 @@ import pytest
 from secure_worlds import NAMES, clients
 
 from tongzhou.errors import PlanError, ProtocolError
+from tongzhou.secure.boost_settings import BoostSettings
+from tongzhou.secure.boost_tasks import BoostScoreInput, BoostScoreTask, BoostTask
 from tongzhou.secure.exchange import Exchange
 from tongzhou.secure.logistic import LogisticSettings, OwnerBlock
 from tongzhou.secure.matching import MatchSettings
@@ -29,6 +31,7 @@ from tongzhou.wire.messages import Session
 ROWS = 400
 ASKER, PROVIDER = clients(ROWS, 2, 3)
 SETTINGS = LogisticSettings(ROWS, 2, 3)
+BOOST = BoostSettings(ROWS, 2, 3, trees=3, depth=2, bins=11)
 ALL_MODES: tuple[Mode, ...] = ("local", "aided", "pair")
 
 
@@ -142,6 +145,43 @@ def test_score(mode: Mode, trained: Mode, card: Any) -> None:
     assert outcome.provider is None
 
 
+@modes("boost")
+@pytest.mark.parametrize("leaves", ["shared", "asker"])
+def test_boost(mode: Mode, leaves: Any) -> None:
+    task = BoostTask(BOOST, leaves, gains=True)
+    outcome = simulate(mode, task, ASKER, PROVIDER)
+    truth = simulate("local", task, ASKER, PROVIDER)
+    for got, wanted in ((outcome.asker, truth.asker), (outcome.provider, truth.provider)):
+        assert [tree.splits for tree in got.model.trees] == [tree.splits for tree in wanted.model.trees]
+        assert [tree.owners for tree in got.model.trees] == [tree.owners for tree in wanted.model.trees]
+        assert got.gains == pytest.approx(wanted.gains, rel=2e-3, abs=0.05)
+        assert got.model.base == wanted.model.base
+        assert got.model.opened is (leaves == "asker")
+
+
+@pytest.mark.parametrize("trained", SUPPORT["boost"])
+@modes("boost_score")
+@pytest.mark.parametrize("leaves", ["shared", "asker"])
+def test_boost_score(mode: Mode, trained: Mode, leaves: Any) -> None:
+    """A model from any mode scores in any mode."""
+    model = simulate(trained, BoostTask(BOOST, leaves), ASKER, PROVIDER)
+    truth = simulate("local", BoostTask(BOOST), ASKER, PROVIDER)
+    new_asker, new_provider = clients(70, 2, 3, seed=9)
+    task = BoostScoreTask(70, BOOST.trees, BOOST.depth)
+    scores = [
+        simulate(
+            how,
+            task,
+            BoostScoreInput(new_asker.values, found.asker.model),
+            BoostScoreInput(new_provider.values, found.provider.model),
+        )
+        for how, found in ((mode, model), ("local", truth))
+    ]
+    assert scores[0].asker == pytest.approx(scores[1].asker, abs=1e-3)
+    assert np.ptp(scores[0].asker) > 0.5
+    assert scores[0].provider is None
+
+
 @pytest.mark.parametrize("task", sorted(SUPPORT))
 @pytest.mark.parametrize("mode", ALL_MODES)
 def test_what_a_mode_cannot_do_is_refused_by_name(task: str, mode: Mode) -> None:
@@ -159,6 +199,8 @@ def test_what_a_mode_cannot_do_is_refused_by_name(task: str, mode: Mode) -> None
         (CountTask(1, (1,)), CountInput(), CountInput()),
         (TrainTask(SETTINGS), ASKER, PROVIDER),
         (ScoreTask(1, 1, 1, 9), None, None),
+        (BoostTask(BOOST), ASKER, PROVIDER),
+        (BoostScoreTask(1, 1, 1), None, None),
     ],
 )
 def test_tasks_without_a_pair_protocol_never_fall_back(task: Any, asker: Any, provider: Any) -> None:

@@ -8,6 +8,8 @@ import pytest
 from tongzhou.secure import (
     aided,
     blocks,
+    boost_scoring,
+    boosting,
     counting,
     dcf,
     dpf,
@@ -26,6 +28,7 @@ from tongzhou.secure import (
 PAGES = Path(__file__).parents[2] / "docs" / "protocols"
 MODULES = {
     "aided": [aided],
+    "boosting": [boosting, boost_scoring],
     "counting": [counting],
     "list-query": [list_query, list_setup, list_keys, list_gate, dpf, dcf, retrieval, blocks, noise],
     "logistic": [logistic, staircase],
@@ -33,6 +36,19 @@ MODULES = {
     "scoring": [scoring],
 }
 AUTHORS = {
+    "boosting": [
+        "Chen",
+        "Guestrin",
+        "Fang",
+        "Zhao",
+        "Tan",
+        "Yu",
+        "Wang",
+        "Zhou",
+        "Zhang",
+        "2011.09290",
+        "2307.10318",
+    ],
     "aided": ["Beaver", "Escudero", "Ghosh", "Keller", "Rachuri", "Scholl"],
     "counting": ["Chase", "Ghosh", "Poburinnaya"],
     "list-query": [
@@ -104,6 +120,17 @@ def test_every_page_has_a_statement(name: str) -> None:
                 "below 3e-6",
             ],
         ),
+        (
+            "boosting",
+            [
+                "9 n d 2^(D-1) bytes",
+                "8 n (5 + 4 K) bytes",
+                "28 n 2^D bytes",
+                "41 D + 14 rounds",
+                "16 m (l + 1) bytes",
+                "29 - L fractional bits",
+            ],
+        ),
         ("matching", ["64 bytes for each identifier of the asker", "16 bytes an identifier to the helper"]),
         ("scoring", ["8 m (d + 3) bytes"]),
     ],
@@ -121,7 +148,7 @@ def test_modules_that_a_page_names_exist(name: str) -> None:
         assert Path(aided.__file__).with_name(f"{module}.py").exists(), module
 
 
-@pytest.mark.parametrize("name", ["aided", "list-query"])
+@pytest.mark.parametrize("name", ["aided", "boosting", "list-query"])
 def test_the_example_runs(name: str) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", page(name), re.DOTALL)
     assert "assert " in code

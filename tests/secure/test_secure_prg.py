@@ -56,6 +56,13 @@ def test_equal_seeds_draw_equal_words_in_any_pieces(sizes: list[int]) -> None:
     assert not np.array_equal(one.words(4), Stream(bytes(range(32))).words(4))
 
 
+def test_bytes_words_and_halves_are_of_one_stream() -> None:
+    """Each draw takes whole blocks of sixteen bytes, whatever its type."""
+    one, other = Stream(bytes(range(32))), Stream(bytes(range(32)))
+    assert one.octets(5, 3).tobytes() == other.words(2).tobytes()[:15]
+    assert one.octets(16).tobytes() == other.halves(4).tobytes()
+
+
 def test_more_than_one_piece_of_keystream_is_one_stream() -> None:
     whole = Stream(bytes(32)).words(3 << 17)
     parts = Stream(bytes(32))

@@ -7,7 +7,6 @@ from typing import Final, Literal
 import msgspec
 
 from tongzhou.errors import PlanError
-from tongzhou.secure.reciprocals import REST_BITS
 from tongzhou.secure.staircase import LINE_BITS, Staircase
 
 __all__ = [
@@ -165,11 +164,6 @@ class BoostFormat:
     def inner(self) -> int:
         """Of a leaf's inverse curvature."""
         return self.scale - 2
-
-    @property
-    def portion(self) -> int:
-        """Of a child's part of a node's curvature."""
-        return REST_BITS
 
 
 def check_boost(settings: BoostSettings) -> None:

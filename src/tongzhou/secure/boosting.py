@@ -9,9 +9,9 @@ Statement
     gradient, a sum, a gain of a split, the size of a bin or of a node, which rows are in a node, or the score
     of a training row. The helper learns the shapes, and how many trees there are.
     Assumption: as `tongzhou.secure.aided`.
-    Cost: with n rows, d columns, K harmonics and trees of depth D, a tree takes about 9 n d (1 + 2^(D-1)) / 2
-    words of 8 bytes for its histograms, 8 n (5 + 4 K) bytes for gradients, 28 n 2^D bytes for membership and
-    scores, and 37 D + 14 rounds; see `splits` for what the search takes.
+    Cost: with n rows, d columns, K harmonics and trees of depth D, a tree takes about 9 n d 2^(D-1) bytes
+    for its histograms, 8 n (5 + 4 K) bytes for gradients, 28 n 2^D bytes for membership and scores, and
+    41 D + 14 rounds; see `splits` for what the search takes.
     Papers: Chen and Guestrin, XGBoost (KDD 2016). On shared values, with the order of each column permuted by
     dealt randomness: Fang, Zhao, Tan, Chen, Yu, Wang, Wang, Zhou and Zhang, Large-scale secure XGB for
     vertical federated learning (CIKM 2021). Attacks on what others open: Weng and others, arXiv 2011.09290;

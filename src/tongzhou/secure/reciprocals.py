@@ -4,7 +4,7 @@ Statement
     Parties: two data owners and the helper (`aided`).
     Who learns what: as `operands`: nothing but masked words.
     Assumption: as `tongzhou.secure.aided`.
-    Cost: 8 rounds; 60 bytes each way between the owners and about 350 from the helper a number.
+    Cost: 8 rounds; 60 bytes each way between the owners and 376 from the helper a number.
     Papers: Goldschmidt, Applications of division by convergence (1964); stretched steps as in Chebyshev's
     iteration. The choice of the stretches below is our own.
 

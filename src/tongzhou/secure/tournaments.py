@@ -16,7 +16,6 @@ the group goes on.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from typing import Final
@@ -32,7 +31,7 @@ from tongzhou.secure.ring import Words
 from tongzhou.secure.shared import Shared
 from tongzhou.secure.signs import negative
 
-__all__ = ["KEY_BITS", "Winner", "groupings", "place_bits", "ranked", "win"]
+__all__ = ["KEY_BITS", "groupings", "place_bits", "ranked", "win"]
 
 KEY_BITS: Final = 54
 """A key with its place is a signed number of one bit less, so that differences fit."""
@@ -42,18 +41,6 @@ _FEW = 6
 _STAGES = 3
 
 Places = NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class Winner:
-    """What belongs to the largest number of each row.
-
-    Attributes:
-        shares: an owner's shares of the payload arrays at the winning place, ``(k,)`` each; nothing at the
-            helper.
-    """
-
-    shares: list[Array]
 
 
 def place_bits(slots: int) -> int:
@@ -99,7 +86,7 @@ def ranked(engine: AidedEngine, scores: Words | None, slots: int, drop: int) -> 
 
 def win(
     engine: AidedEngine, keys: Words | None, payload: Sequence[Array], layout: Layout, rows: int, slots: int
-) -> Winner:
+) -> list[Array]:
     """Find the largest key of each row and what goes with it.
 
     Args:
@@ -109,6 +96,9 @@ def win(
         layout: types and shapes of the payload; each ``(rows, slots)``.
         rows: number of tournaments, all at once.
         slots: places in each.
+
+    Returns:
+        An owner's shares of each payload array at the winning places, ``(rows,)``; nothing at the helper.
     """
     shape = (rows, slots)
     full: Layout = [("<u8", shape), *layout]
@@ -116,7 +106,7 @@ def win(
     places = np.broadcast_to(np.arange(slots), shape)
     for size in groupings(slots):
         places = _stage(engine, mixed[0] if mixed else None, places, size)
-    return Winner([np.take_along_axis(one, places, axis=1)[:, 0] for one in mixed[1:]])
+    return [np.take_along_axis(one, places, axis=1)[:, 0] for one in mixed[1:]]
 
 
 def _stage(engine: AidedEngine, keys: Words | None, places: Places, size: int) -> Places:
@@ -137,10 +127,13 @@ def _stage(engine: AidedEngine, keys: Words | None, places: Places, size: int) -
         ).reshape(shape)
     bits = negative(engine, Shared(shape, difference), KEY_BITS)
     beaten = open_bits(engine, "order", bits, shape)
-    losses = np.zeros((*shape[:2], size), dtype=np.int64)
-    for pair, (one, other) in enumerate(zip(first, second, strict=True)):
-        losses[..., one] += beaten[..., pair]
-        losses[..., other] += 1 - beaten[..., pair]
+    if keys is None:
+        return places[:, grid[:, 0]]
+    # Who is beaten in a pair has lost once, else the other has.
+    turned = np.zeros((len(first), size), dtype=np.float32)
+    turned[np.arange(len(first)), first] += 1
+    turned[np.arange(len(first)), second] -= 1
+    losses = beaten.astype(np.float32) @ turned + np.arange(size, dtype=np.float32)
     best = np.argmin(losses, axis=-1)
     found: Places = np.take_along_axis(places[:, grid], best[..., np.newaxis], axis=-1)[..., 0]
     return found
