@@ -86,6 +86,22 @@ columns = ["age"]
 table = "behaviour"
 """
 
+_SIZE = """
+[tables.bank]
+table = "clients"
+[tables.cardnet]
+table = "behaviour"
+[size]
+multiple = 100
+"""
+_JOIN = """
+[tables.bank]
+table = "clients"
+columns = ["age"]
+[tables.cardnet]
+table = "behaviour"
+columns = ["repay_1", "bill_1"]
+"""
 _BOOSTING = """
 [tables.bank]
 table = "clients"
@@ -107,5 +123,7 @@ _ALL_OPEN = Openings(bin_counts="both", card="both", reasons=4, training_summary
 KINDS = [
     Kind("match", "pair", _MATCH, {"columns": []}),
     Kind("match", "aided", _MATCH, {"columns": []}),
+    *(Kind("size", mode, _SIZE, {"columns": []}) for mode in ("pair", "aided")),
+    *(Kind("join", mode, _JOIN, {"columns": ["repay_1", "bill_1"]}) for mode in ("pair", "aided")),
     Kind("boosting", "aided", _BOOSTING, {"columns": job_town.THEIRS, "openings": _ALL_OPEN}),
 ]

@@ -32,8 +32,15 @@ def test_no_statement_is_unused() -> None:
         for name in [
             {"match": f"match.{match}", "bin": f"bin.{bin_counts}", "train": f"train.{card}"}.get(step, step)
         ]
-        if name != "boost"
-    } | {id(STATEMENTS[f"boost.{leaves}"]) for leaves in ("shared", "asker")}
+        if name in STATEMENTS
+    } | {
+        id(STATEMENTS[name])
+        for name in (
+            "boost.shared",
+            "boost.asker",
+            *(f"{job}.{mode}" for job in ("size", "join") for mode in ("pair", "aided")),
+        )
+    }
     assert {name for name, one in STATEMENTS.items() if id(one) not in used} == {"local"}
 
 

@@ -225,6 +225,8 @@ def _document_with(section: str) -> dict:
     job = next(job for job, rules in JOB_RULES.items() if section in rules.sections)
     document["plan"]["job"] = job
     read = ("plan", "parties", *JOB_RULES[job].sections)
+    if not JOB_RULES[job].label:
+        document["tables"]["bank"].pop("label")
     return {name: content for name, content in document.items() if name in read}
 
 

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from tongzhou.node.plan_jobs import JOB_RULES, PlanJob
 from tongzhou.parties.grants import ConsentKeeper, Protocol
 from tongzhou.secure.party import Opening
+from tongzhou.secure.payload import Column
 
 __all__ = [
     "ALL_STEPS",
@@ -24,6 +25,7 @@ __all__ = [
     "BinShape",
     "BoostFacts",
     "JobKind",
+    "JoinShape",
     "Kept",
     "MatchFacts",
     "Offer",
@@ -223,6 +225,12 @@ class Published(_Message, frozen=True):
     """Digest of the published model, or ``closed`` where the owners do not share it."""
 
     digest: Annotated[str, Meta(pattern=r"^([0-9a-f]{64}|closed)$")]
+
+
+class JoinShape(_Message, frozen=True):
+    """What the provider tells of the columns that the asker will learn: names, and how wide texts are."""
+
+    columns: Annotated[tuple[Column, ...], Meta(min_length=1, max_length=_MAX_COLUMNS)]
 
 
 class BoostFacts(_Message, frozen=True):

@@ -9,7 +9,7 @@ import pyarrow as pa
 from tongzhou.errors import ConflictError, NotFoundError
 from tongzhou.node.home import Home
 from tongzhou.node.job_boosting import scored_places
-from tongzhou.node.job_states import BoostState, MatchState, ScoreState
+from tongzhou.node.job_states import BoostState, JoinState, MatchState, ScoreState, SizeState
 from tongzhou.node.plan_jobs import JOB_RULES
 from tongzhou.node.states import decode_state
 from tongzhou.node.store import RunRecord
@@ -69,9 +69,33 @@ def _own_splits(home: Home, run: RunRecord) -> pa.Table:
     return pa.table(columns | gains)
 
 
+def _common_number(home: Home, run: RunRecord) -> pa.Table:
+    """How many are common; empty where that is below the floor, or not told here."""
+    counted = decode_state(home.store.step_state(run.run_id, "size"), SizeState)
+    return pa.table({"common": pa.array([counted.size], pa.int64())})
+
+
+def _joined_rows(home: Home, run: RunRecord) -> pa.Table:
+    """The own common rows, with the columns that the partner granted."""
+    joined = decode_state(home.store.step_state(run.run_id, "join"), JoinState)
+    wanted = run.plan.tables[home.party_id]
+    _, table = load_table(home, wanted.table)
+    names = [run.plan.match.identifier[home.party_id], *wanted.columns]
+    rows = table.select(names).take(pa.array(joined.places, pa.int64()))
+    for name in run.plan.tables[run.plan.parties.provider].columns:
+        known = name in joined.numbers
+        values = pa.array(joined.numbers[name]) if known else pa.array(joined.texts[name], pa.string())
+        title = name if name not in names else f"{name} ({run.plan.parties.provider})"
+        rows = rows.append_column(title, values)
+    return rows
+
+
 _MAKERS: Final[dict[tuple[str, str], Callable[[Home, RunRecord], pa.Table]]] = {
     ("match", "asker"): _matched_rows,
     ("match", "provider"): _matched_rows,
+    ("size", "asker"): _common_number,
+    ("size", "provider"): _common_number,
+    ("join", "asker"): _joined_rows,
     ("boosting", "asker"): _scored_rows,
     ("boosting", "provider"): _own_splits,
 }

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tongzhou.errors import DataError, ProtocolError
 from tongzhou.node.job_binning import bin_step, column_meaning, receive_offers
 from tongzhou.node.job_boosting import boost_score_step, boost_step
+from tongzhou.node.job_common import join_step, size_step
 from tongzhou.node.job_consents import consent_roots, covered_places, keeps_consents, recheck_consents
 from tongzhou.node.job_context import JobContext
 from tongzhou.node.job_messages import Kept, MatchFacts
@@ -24,11 +25,13 @@ from tongzhou.node.job_states import BinState, MatchState, SelectState, Variable
 from tongzhou.node.job_training import score_step, train_step
 from tongzhou.node.plan_jobs import JOB_RULES
 from tongzhou.risk.selection import Candidate, select_variables
+from tongzhou.secure.common_to_all import PartiesMatchTask
 from tongzhou.secure.matching import MatchSettings
 from tongzhou.secure.tasks import MatchTask
 
 __all__ = ["PLAYERS", "Played", "held_out_rows", "match_step", "recheck_matched", "select_step"]
 
+Matching = MatchTask | PartiesMatchTask
 Played = tuple[Struct | None, dict[str, object]]
 _SPLIT_BYTES: Final = 8
 
@@ -36,7 +39,9 @@ _SPLIT_BYTES: Final = 8
 def match_step(context: JobContext) -> Played:
     """Find the common clients, and set the same share aside on both sides."""
     plan, settings = context.plan, MatchSettings(context.minimum_rows, context.run_id)
-    task = MatchTask(settings, plan.match.protocol, _progress(context))
+    task: Matching = MatchTask(settings, plan.match.protocol, _progress(context))
+    if len(plan.parties.providers) > 1:
+        task = PartiesMatchTask(settings)
     if not context.is_owner:
         task.run(context.seat, None)
         told, _ = context.party.link("asker").recv("match.facts", MatchFacts)
@@ -105,7 +110,7 @@ def recheck_matched(context: JobContext) -> None:
     recheck_consents(context, [identifiers[place] for place in places])
 
 
-def _matched(context: JobContext, task: MatchTask, identifiers: list[str]) -> NDArray[np.int64]:
+def _matched(context: JobContext, task: Matching, identifiers: list[str]) -> NDArray[np.int64]:
     """Places of the common identifiers. That none of the applicants is common is a result like any other."""
     try:
         places = task.run(context.seat, identifiers)
@@ -221,6 +226,8 @@ PLAYERS: Final[dict[str, Callable[[JobContext], Played]]] = {
     "train": train_step,
     "score": score_step,
     "publish": publish_step,
+    "size": size_step,
+    "join": join_step,
     "boost": boost_step,
     "boost-score": boost_score_step,
 }

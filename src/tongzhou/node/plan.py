@@ -32,6 +32,7 @@ __all__ = [
     "PlanOpenings",
     "PlanTable",
     "SelectionSettings",
+    "SizeSection",
     "Train",
     "decode_plan",
     "encode_plan",
@@ -71,7 +72,10 @@ class _Head(Struct, frozen=True):
     ]
     job: Annotated[
         PlanJob,
-        Meta(description="what is computed: scorecard, boosting, or match (only find the common rows)"),
+        Meta(
+            description="what is computed: scorecard, boosting, match (only find the common rows), size "
+            "(only count them) or join (learn the provider's columns of them)"
+        ),
     ] = "scorecard"
 
 
@@ -174,6 +178,17 @@ class CardSettings(Struct, frozen=True):
     ] = 20.0
 
 
+class SizeSection(Struct, frozen=True):
+    """How the number of common rows is told."""
+
+    multiple: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="the number is rounded down to a multiple")
+    ] = 1
+    receivers: Annotated[
+        Literal["asker", "both"], Meta(description="who learns the number; below minimum_rows nobody does")
+    ] = "both"
+
+
 class BoostSection(Struct, frozen=True):
     """How boosted trees are grown."""
 
@@ -245,6 +260,7 @@ class Plan(Struct, frozen=True):
         train: fitting.
         card: points.
         openings: what is opened to whom.
+        size: telling the number of common rows.
         boosting: growing of boosted trees.
     """
 
@@ -261,6 +277,7 @@ class Plan(Struct, frozen=True):
     train: Train
     card: CardSettings
     openings: PlanOpenings
+    size: SizeSection
     boosting: BoostSection
 
     @property
@@ -320,6 +337,9 @@ class _Document(Struct, frozen=True):
     )
     openings: Annotated[PlanOpenings, Meta(description="what is opened to whom")] = field(
         default_factory=PlanOpenings
+    )
+    size: Annotated[SizeSection, Meta(description="telling how many rows are common")] = field(
+        default_factory=SizeSection
     )
     boosting: Annotated[BoostSection, Meta(description="growing boosted trees")] = field(
         default_factory=BoostSection
@@ -548,7 +568,8 @@ def _check_label(plan: Plan, place: Place) -> None:
 def _check_columns(plan: Plan, place: Place) -> None:
     for party in plan.owners:
         table, where = plan.tables[party], place.at("tables", party, "columns")
-        if not table.columns and JOB_RULES[plan.job].columns:
+        needed = JOB_RULES[plan.job].columns or (plan.job == "join" and party != plan.parties.asker)
+        if not table.columns and needed:
             raise PlanError("{where}: {key} is missing", where=place.at("tables", party), key=where.key)
         twice = [column for column, count in Counter(table.columns).items() if count > 1]
         if twice:

@@ -7,7 +7,7 @@ from tongzhou.parties.grants import Mode, Protocol
 
 __all__ = ["JOB_RULES", "JobRules", "PlanJob"]
 
-PlanJob = Literal["scorecard", "match", "boosting"]
+PlanJob = Literal["scorecard", "match", "size", "join", "boosting"]
 """What a plan can ask for."""
 
 
@@ -52,6 +52,19 @@ JOB_RULES: Final[dict[PlanJob, JobRules]] = {
         modes=("aided", "pair", "local"),
         steps=("match",),
         protocols=("match",),
+        providers_max=20,
+    ),
+    "size": JobRules(
+        sections=("match", "tables", "size"),
+        modes=("aided", "pair", "local"),
+        steps=("size",),
+        protocols=("size",),
+    ),
+    "join": JobRules(
+        sections=("match", "tables"),
+        modes=("aided", "pair", "local"),
+        steps=("join",),
+        protocols=("join",),
     ),
     "boosting": JobRules(
         sections=("match", "tables", "holdout", "boosting", "card"),

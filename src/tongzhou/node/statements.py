@@ -70,6 +70,45 @@ def _trained(asker: tuple[str, str], provider: tuple[str, str]) -> Statement:
     )
 
 
+_COUNT_PAIR: Final = (
+    "semi-honest parties; decisional Diffie–Hellman on Curve25519; SHA-512 as a random oracle",
+    "半诚实模型；Curve25519 上的判定性 Diffie–Hellman 假设；SHA-512 视为随机预言机",
+)
+_COUNT_AIDED: Final = (
+    "semi-honest parties; the helper colludes with nobody; HMAC-SHA-256 is pseudorandom",
+    "半诚实模型；协助方不与任何一方合谋；HMAC-SHA-256 为伪随机函数",
+)
+_TAGS: Final = (
+    "both sizes and which of its keyed tags are equal; it sees tags without the key",
+    "双方名单的大小以及哪些带密钥标签相同；只看到没有密钥的标签",
+)
+
+
+def _counted(size: tuple[str, str], assumption: tuple[str, str], paper: str) -> Statement:
+    number = ("how many clients are common, unless that is below the floor", "共有客户数（低于下限时不告知）")
+    told = (size[0] + number[0], size[1] + number[1])
+    # Of two parties one compares, and it is the provider: the floor is there for its clients.
+    compares = (f"{size[0]}the exact number of common clients", f"{size[1]}确切的共有客户数")
+    return Statement(
+        {"asker": told, "provider": compares if size[0] else told, "helper": _TAGS}, assumption, paper
+    )
+
+
+def _joined(size: tuple[str, str], assumption: tuple[str, str], paper: str) -> Statement:
+    return Statement(
+        {
+            "asker": (
+                f"{size[0]}which of its own clients are common, and the granted columns of these",
+                f"{size[1]}自己的哪些客户为双方共有，以及这些客户的授权列",
+            ),
+            "provider": ("whether the minimum is reached", "是否达到最低共有数"),
+            "helper": _TAGS,
+        },
+        assumption,
+        paper,
+    )
+
+
 _TREES: Final = (
     "whose column splits each node, columns and thresholds of its own splits, and, if trees stop early, "
     "after each tree whether the loss fell",
@@ -126,6 +165,18 @@ STATEMENTS: Final[dict[str, Statement]] = {
         ),
         "Kamara, Mohassel, Raykova and Sadeghian, FC 2014",
     ),
+    "size.pair": _counted(
+        ("the size of the partner's list; ", "合作方名单的大小；"),
+        _COUNT_PAIR,
+        "De Cristofaro, Gasti and Tsudik, CANS 2012",
+    ),
+    "size.aided": _counted(("", ""), _COUNT_AIDED, "Kamara, Mohassel, Raykova and Sadeghian, FC 2014"),
+    "join.pair": _joined(
+        ("the size of the partner's list; ", "合作方名单的大小；"),
+        _COUNT_PAIR,
+        "Freedman, Ishai, Pinkas and Reingold, TCC 2005",
+    ),
+    "join.aided": _joined(("", ""), _COUNT_AIDED, "Kamara, Mohassel, Raykova and Sadeghian, FC 2014"),
     "bin.provider": Statement(
         {
             "asker": (
@@ -255,6 +306,8 @@ def statement_of(
         "bin": f"bin.{bin_counts}",
         "train": f"train.{card}",
         "boost": f"boost.{leaves}",
+        "size": f"size.{mode}",
+        "join": f"join.{mode}",
     }
     statement = STATEMENTS[variant.get(step, step)]
     if card == "both" and step in _OPENED_CARD:

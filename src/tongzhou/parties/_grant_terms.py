@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 Mode = Literal["aided", "pair", "local"]
-Protocol = Literal["match", "bin", "train", "score", "boost"]
+Protocol = Literal["match", "bin", "train", "score", "boost", "size", "join"]
 BinCounts = Literal["provider", "both"]
 CardOpening = Literal["shared", "own", "both"]
 ConsentKeeper = Literal["none", "asker", "provider"]
@@ -36,7 +36,7 @@ ConsentKeeper = Literal["none", "asker", "provider"]
 MODES: tuple[str, ...] = get_args(Mode)
 PROTOCOLS: tuple[str, ...] = get_args(Protocol)
 BIN_COUNTS: tuple[str, ...] = get_args(BinCounts)
-COLUMNLESS = frozenset({"match"})
+COLUMNLESS = frozenset({"match", "size"})
 """Computations that read no column but the identifier."""
 CARD_OPENINGS: tuple[str, ...] = get_args(CardOpening)
 CONSENT_KEEPERS: tuple[str, ...] = get_args(ConsentKeeper)
