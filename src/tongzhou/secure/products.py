@@ -8,6 +8,8 @@ With shares ``x = x1 + x2`` and ``y = y1 + y2`` an owner computes ``x1 y1`` alon
 cross terms each factor is private to one owner, which is what a hidden matrix is for.
 """
 
+from functools import singledispatch
+
 from tongzhou.secure.aided import AidedEngine
 from tongzhou.secure.party import OWNERS
 from tongzhou.secure.shared import Shared
@@ -15,8 +17,11 @@ from tongzhou.secure.shared import Shared
 __all__ = ["choose", "multiply"]
 
 
+@singledispatch
 def multiply(engine: AidedEngine, left: Shared, right: Shared, *, drop: int = 0) -> Shared:
     """The products of two shared arrays of one shape, modulo 2^64.
+
+    An engine with a cheaper way registers it: ``multiply.register(PairEngine, function)``.
 
     Args:
         engine: who computes.

@@ -59,6 +59,7 @@ SUPPORT: Final[dict[str, tuple[Mode, ...]]] = {
     "count": ("local", "aided"),
     "train": ("local", "aided"),
     "score": ("local", "aided"),
+    "statistics": ("local", "aided"),
 }
 """Which task runs in which mode. Matching by Diffie–Hellman needs no helper, so it is a `pair` task too."""
 

@@ -1,0 +1,128 @@
+"""From a request's conditions and categories to each owner's rows; from shared tables to opened numbers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tongzhou.secure.cells import JointCells, Part, joint_cells
+from tongzhou.secure.guard import Guard, count_bits
+from tongzhou.secure.party import Role
+from tongzhou.secure.ring import Reals, Words
+from tongzhou.secure.rounding import round_to
+from tongzhou.secure.shared import Shared, join
+from tongzhou.secure.sketches import Sketcher
+from tongzhou.secure.statistic_requests import Condition
+
+__all__ = ["Chosen", "held_sets", "joint", "owner_part", "rows_of", "with_columns"]
+
+Flags = NDArray[np.bool_]
+
+
+def owner_part(
+    guard: Guard, owner: Role, where: Sequence[Condition], category: str | None, sizes: Mapping[str, int]
+) -> Part:
+    """An owner's groups, without columns to sum.
+
+    Args:
+        guard: who holds the data.
+        owner: whose groups.
+        where: the request's conditions.
+        category: the owner's category that makes the groups; one group without.
+        sizes: number of groups of each category.
+    """
+    groups = 1 if category is None else sizes[category]
+    if owner not in guard.holders:
+        return Part(owner, groups)
+    return Part(owner, groups, sets=guard.holders[owner].side.sets(where, category), values=[])
+
+
+def with_columns(part: Part, columns: int, values: Sequence[Words] | None) -> Part:
+    """The same groups with columns to sum, which only their owner gives."""
+    return replace(part, columns=columns, values=values)
+
+
+def rows_of(part: Part) -> Flags:
+    """The rows in any group of an owner that is here, ``(n,)``."""
+    if part.sets is None:
+        raise ValueError("these groups are not here")
+    return np.asarray(part.sets.any(axis=0))
+
+
+def held_sets(parts: Mapping[Role, Part]) -> dict[Role, Flags]:
+    """The groups of the owners in this process."""
+    return {owner: part.sets for owner, part in parts.items() if part.sets is not None}
+
+
+def joint(guard: Guard, parts: Mapping[Role, Part]) -> JointCells:
+    """Counts, sums and (if cells are remembered) sketches of all cells."""
+    holder = next(iter(guard.holders.values()), None)
+    return joint_cells(
+        guard.engine,
+        guard.rows,
+        parts["asker"],
+        parts["provider"],
+        sketch=guard.sketching,
+        sketcher=None if holder is None else Sketcher(holder.names),
+    )
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The open cells of one request, and how their numbers are told.
+
+    Attributes:
+        guard: engine and policy.
+        name: of the request.
+        receivers: who learns the numbers.
+        large: which cells are open; ``None`` at the helper.
+        count: how many.
+    """
+
+    guard: Guard
+    name: str
+    receivers: tuple[Role, ...]
+    large: Flags | None
+    count: int
+
+    def of(self, table: Shared) -> Shared:
+        """The open cells of a shared table of the same shape: shared ``(count,)``."""
+        if table.share is None or self.large is None:
+            return Shared((self.count,), None)
+        return Shared((self.count,), table.share[self.large])
+
+    def opened_counts(self, table: Shared, what: str) -> Reals | None:
+        """Counts of the open cells, rounded as the policy says; ``None`` to who may not know."""
+        base = self.guard.policy.count_base
+        return self._opened([self.of(table)], what, base, count_bits(self.guard.rows))
+
+    def opened(
+        self, tables: Sequence[Shared], what: str, *, base: int = 1, bits: int = 1
+    ) -> list[Reals] | None:
+        """Whole numbers of the open cells of several tables, rounded to a multiple of `base`.
+
+        Args:
+            tables: shared, of the shape of the cells.
+            what: what they are, in words.
+            base: multiples of this are told.
+            bits: the numbers are below 2^bits; used with a base.
+        """
+        found = self._opened([self.of(table) for table in tables], what, base, bits)
+        return None if found is None else list(found.reshape(len(tables), self.count))
+
+    def _opened(self, chosen: Sequence[Shared], what: str, base: int, bits: int) -> Reals | None:
+        rounded = round_to(self.guard.engine, join(*chosen), base, bits=bits)
+        reason = "the answer" if base == 1 else f"the answer, to a multiple of {base}"
+        words = self.guard.engine.open(
+            rounded, what=f"{what} of {self.name}", receivers=self.receivers, reason=reason
+        )
+        return None if words is None else words.view(np.int64).astype(np.float64)
+
+    def placed(self, numbers: Reals | None, closed: float) -> Reals | None:
+        """A table of the shape of the cells with the numbers in the open ones."""
+        if numbers is None or self.large is None:
+            return None
+        table = np.full(self.large.shape, closed)
+        table[self.large] = numbers
+        return table
