@@ -180,14 +180,8 @@ class Answered:
     def numbers(self, sets: Sequence[RowSet]) -> list[int]:
         """A number for each set, in order: that of an equal set, or the next free one."""
         free = max(self._sets, default=-1) + 1
-        fresh: dict[bytes, int] = {}
-        found = []
-        for rows in sets:
-            digest = _digest(rows)
-            if digest not in self._numbers:
-                fresh.setdefault(digest, free + len(fresh))
-            found.append(self._numbers.get(digest, fresh.get(digest, free)))
-        return found
+        # New sets that are equal get different numbers: the other owner need not know that they are equal.
+        return [self._numbers.get(_digest(rows), free + place) for place, rows in enumerate(sets)]
 
     def is_known(self, number: int) -> bool:
         """Whether a set of this number occurred in an earlier entry."""

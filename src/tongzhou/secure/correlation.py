@@ -32,15 +32,15 @@ from numpy.typing import NDArray
 
 from tongzhou.errors import DataError
 from tongzhou.secure.cells import Part
-from tongzhou.secure.differencing import Question, admit
+from tongzhou.secure.differencing import admit
 from tongzhou.secure.group_parts import held_sets, joint
 from tongzhou.secure.guard import Guard
 from tongzhou.secure.linear import INVERSE_BITS, MATRIX_BITS, MAX_DOUBLINGS, invert
+from tongzhou.secure.numbered_sets import Question
 from tongzhou.secure.owner_side import OwnerSide
 from tongzhou.secure.party import OWNERS, Role
 from tongzhou.secure.ring import Reals, Words, decode, encode
 from tongzhou.secure.rounding import round_to
-from tongzhou.secure.row_audit import RowSet
 from tongzhou.secure.shared import Shared, join
 from tongzhou.secure.statistic_answers import CorrelationAnswer
 from tongzhou.secure.statistic_requests import Correlation, owner_of
@@ -76,13 +76,14 @@ def answer_correlation(guard: Guard, request: Correlation) -> CorrelationAnswer:
     }
     cells = joint(guard, everything)
     large, _ = guard.large_cells(request.name, cells.counts)
-    columns = {owner: _audited(guard, owner, matrix) for owner, matrix in held.items()}
-    admit(guard, Question(request.name, held_sets(everything), large, cells.sketches, columns))
+    width: dict[Role, int] = {owner: len(names[owner]) for owner in request.receivers}
+    own = {owner: matrix for owner, matrix in held.items() if owner in width}
+    admit(guard, Question(request.name, held_sets(everything), large, cells.sketches, width, own))
     shape = (len(names["asker"]), len(names["provider"]))
     crossed = _cross(guard, held, shape)
     ordered = (*names["asker"], *names["provider"])
     if request.shows == "inflation":
-        factors = _factors(guard, held, shape, crossed)
+        factors = _factors(guard, _unmixed_all(held, names), shape, crossed)
         opened = _opened(guard, request, factors, "variance inflation factors", _FACTOR_BITS)
         return CorrelationAnswer(request.name, request.receivers, ordered, None, opened)
     whole = crossed if request.shows == "cross" else _with_own(guard, held, shape, crossed)
@@ -115,10 +116,8 @@ def _unit(side: OwnerSide, name: str, everywhere: NDArray[np.bool_]) -> Reals:
     return unit
 
 
-def _audited(guard: Guard, owner: Role, matrix: Reals) -> list[RowSet]:
-    """The weights that each column gives to the rows, for the owner's audit."""
-    names = guard.holders[owner].names
-    return [names.set_of(column != 0, column) for column in matrix]
+def _unmixed_all(held: dict[Role, Reals], names: dict[Role, list[str]]) -> dict[Role, Reals]:
+    return {owner: _unmixed(matrix, names[owner]) for owner, matrix in held.items()}
 
 
 def _unmixed(matrix: Reals, names: list[str]) -> Reals:
@@ -166,10 +165,9 @@ def _with_own(guard: Guard, held: dict[Role, Reals], shape: tuple[int, int], cro
     return join(upper, lower)
 
 
-def _factors(guard: Guard, held: dict[Role, Reals], shape: tuple[int, int], crossed: Shared) -> Shared:
+def _factors(guard: Guard, unmix: dict[Role, Reals], shape: tuple[int, int], crossed: Shared) -> Shared:
     """Variance inflation factors, the asker's first: shared ``(d,)`` with `_FACTOR_BITS`."""
     engine = guard.engine
-    unmix = {owner: _unmixed(matrix, [""] * len(matrix)) for owner, matrix in held.items()}
     half = _mixed(guard, unmix, "asker", crossed.transposed())
     left = _mixed(guard, unmix, "provider", half)
     # left is Bᵀ (d_p, d_a); the smaller of the two squares is inverted.

@@ -98,6 +98,16 @@ class Guard:
         return self.policy.minimum_rows > 1
 
     @property
+    def answered(self) -> Answered:
+        """What counts of what was answered before; both owners have the same but for their own row sets."""
+        return next((holder.answered for holder in self.holders.values()), Answered())
+
+    def earlier_sketches(self) -> list[Words]:
+        """Shares of the sketches of answered cells; in mode local those of both owners added up."""
+        shares = [holder.answered.sketches() for holder in self.holders.values()]
+        return [np.sum(one, axis=0, dtype=np.uint64) for one in zip(*shares, strict=True)]
+
+    @property
     def sketching(self) -> bool:
         """Whether cells are sketched."""
         return self.watched and self.strict

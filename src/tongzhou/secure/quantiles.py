@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tongzhou.secure.comparison import negative
-from tongzhou.secure.differencing import Question, admit
+from tongzhou.secure.differencing import admit
 from tongzhou.secure.group_parts import Chosen, held_sets, joint, owner_part, rows_of, with_columns
 from tongzhou.secure.guard import Guard, count_bits
 from tongzhou.secure.ladder import climb, quantile_ladder, rungs_below
+from tongzhou.secure.numbered_sets import Question
 from tongzhou.secure.owner_side import scaled_to_integers
 from tongzhou.secure.party import other_owner
 from tongzhou.secure.ring import Words

@@ -28,10 +28,11 @@ from tongzhou.errors import DataError, GrantError
 from tongzhou.secure.cells import JointCells, Part
 from tongzhou.secure.clear import tell
 from tongzhou.secure.comparison import at_least
-from tongzhou.secure.differencing import Question, admit
+from tongzhou.secure.differencing import admit
 from tongzhou.secure.group_parts import Chosen, held_sets, joint, owner_part, rows_of, with_columns
 from tongzhou.secure.guard import Guard, count_bits
 from tongzhou.secure.ladder import RUNGS_OF_LARGEST, climb, largest_ladder, rungs_above
+from tongzhou.secure.numbered_sets import Question
 from tongzhou.secure.owner_side import OwnerSide, scaled_to_integers
 from tongzhou.secure.party import OWNERS, Role, other_owner
 from tongzhou.secure.products import multiply
@@ -88,7 +89,8 @@ def answer_totals(guard: Guard, request: Totals, sizes: Sizes) -> TotalsAnswer:
     sums = _by_column(guard, request, cells)
     also = _no_client_rules(guard, request, sums) if _looks_at_largest(guard) and sums else None
     large, count = guard.large_cells(request.name, cells.counts, also=also)
-    admit(guard, Question(request.name, held_sets(parts), large, cells.sketches))
+    own = _own_columns(guard, request, parts)
+    admit(guard, Question(request.name, held_sets(parts), large, cells.sketches, _widths(request), own))
     exponents = _told_exponents(guard, request, parts)
     chosen = Chosen(guard, request.name, request.receivers, large, count)
     counts = chosen.opened_counts(cells.counts, "counts")
@@ -108,13 +110,16 @@ def answer_evidence(guard: Guard, request: Evidence, sizes: Sizes) -> EvidenceAn
         owner: owner_part(guard, owner, request.where, request.bins, sizes),
         labelled: owner_part(guard, labelled, request.where, None, sizes),
     }
-    label = None
+    label, own = None, {}
     if labelled in guard.holders:
         label = [_label(guard.holders[labelled].side, request.label, rows_of(parts[labelled]))]
+        own[labelled] = np.array(label, dtype=np.float64)
     parts[labelled] = with_columns(parts[labelled], 1, label)
     cells = joint(guard, parts)
     large, count = guard.large_cells(request.name, cells.counts)
-    admit(guard, Question(request.name, held_sets(parts), large, cells.sketches))
+    width: dict[Role, int] = {labelled: 1} if labelled in request.receivers else {}
+    own = own if width else {}
+    admit(guard, Question(request.name, held_sets(parts), large, cells.sketches, width, own))
     chosen = Chosen(guard, request.name, request.receivers, large, count)
     rows = chosen.placed(chosen.opened_counts(cells.counts, "rows"), -1)
     events = chosen.placed(chosen.opened_counts(cells.sums[labelled][0], "events"), -1)
@@ -163,6 +168,25 @@ def _summands(guard: Guard, request: Totals, side: OwnerSide, *, name: str, with
         out.append(scaled_to_integers(sizes, request.decimals, bits=_SHARED_SUM_BITS, column=name))
         out += rungs_above(sizes, largest_ladder(float(sizes.max())), within)
     return out
+
+
+def _widths(request: Totals) -> dict[Role, int]:
+    """How many sums over its own columns a receiver is told."""
+    each = 2 if request.variance else 1
+    widths: dict[Role, int] = {owner: each * len(_columns_of(request, owner)) for owner in request.receivers}
+    return widths
+
+
+def _own_columns(guard: Guard, request: Totals, parts: Mapping[Role, Part]) -> dict[Role, Reals]:
+    """Those columns, and with variances the squares of their deviations, of the owners in this process."""
+    found: dict[Role, Reals] = {}
+    for owner in set(request.receivers) & set(guard.holders):
+        side, within = guard.holders[owner].side, rows_of(parts[owner])
+        values = [side.column(name, within) for name in _columns_of(request, owner)]
+        if request.variance:
+            values += [np.where(within, (one - one[within].mean()) ** 2, 0.0) for one in values]
+        found[owner] = np.array(values).reshape(len(values), guard.rows)
+    return found
 
 
 def _by_column(guard: Guard, request: Totals, cells: JointCells) -> list[_Sums]:
