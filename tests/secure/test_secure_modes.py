@@ -10,8 +10,11 @@ from tongzhou.errors import PlanError, ProtocolError
 from tongzhou.secure.exchange import Exchange
 from tongzhou.secure.logistic import LogisticSettings, OwnerBlock
 from tongzhou.secure.matching import MatchSettings
+from tongzhou.secure.owner_side import StatisticsInput
 from tongzhou.secure.party import Party
 from tongzhou.secure.simulate import simulate
+from tongzhou.secure.statistic_requests import Totals
+from tongzhou.secure.statistics import StatisticsTask
 from tongzhou.secure.stepwise import Drop
 from tongzhou.secure.tasks import (
     SUPPORT,
@@ -159,6 +162,7 @@ def test_what_a_mode_cannot_do_is_refused_by_name(task: str, mode: Mode) -> None
         (CountTask(1, (1,)), CountInput(), CountInput()),
         (TrainTask(SETTINGS), ASKER, PROVIDER),
         (ScoreTask(1, 1, 1, 9), None, None),
+        (StatisticsTask(1, (Totals(name="count"),)), StatisticsInput(), StatisticsInput()),
     ],
 )
 def test_tasks_without_a_pair_protocol_never_fall_back(task: Any, asker: Any, provider: Any) -> None:

@@ -1,8 +1,8 @@
 """The record of answered statistics that must survive: one SQLite file, ``answers.db``, for all grants.
 
-An entry is one blob, written in one transaction before its answer is opened, with its own hash. It holds names of
-rows under a key that two owners share, and this owner's shares of sketches: whoever reads the file of one owner
-learns which rows that owner asked about, and nothing of the other's.
+An entry is one blob, written in one transaction before its answer is opened, with its own hash. It holds
+names of rows under a key that two owners share, and this owner's shares of sketches: whoever reads the file
+of one owner learns which rows that owner asked about, and nothing of the other's.
 """
 
 import hashlib

@@ -48,13 +48,14 @@ from tongzhou.secure.whitening import row_bits
 
 __all__ = ["answer_correlation"]
 
-_COLLINEAR = 2e-4
-"""A column whose own part is less than this: 5,000 is the largest factor within one owner's columns."""
+_COLLINEAR = 2e-3
+"""A column whose own part is less than this: 500 is the largest factor within one owner's columns."""
 _CONSTANT = 1e-12
 _MIX_BITS = 20
-_SQUARE_BITS = 16
+_SQUARE_BITS = 20
 _FACTOR_BITS = 20
 _ROUNDED = 1000
+_WHOLE_BITS = 23
 """Under a policy that rounds, correlations and factors are told in thousandths."""
 
 
@@ -175,12 +176,20 @@ def _factors(guard: Guard, unmix: dict[Role, Reals], shape: tuple[int, int], cro
     between = left if small == "provider" else left.transposed()
     square = engine.matmul(between, between.transposed(), drop=MATRIX_BITS)
     rest = engine.add_public(square.scaled(-1), encode(np.eye(square.shape[0]), MATRIX_BITS))
-    inner = invert(engine, rest, doublings=MAX_DOUBLINGS)
+    inner = _refined(guard, rest, invert(engine, rest, doublings=MAX_DOUBLINGS))
     turned = engine.matmul(inner, between, drop=MATRIX_BITS)
     outer = engine.matmul(between.transposed(), turned, drop=MATRIX_BITS)
     outer = engine.add_public(outer, encode(np.eye(outer.shape[0]), INVERSE_BITS))
     found = {small: _diagonal(guard, unmix, small, inner), large: _diagonal(guard, unmix, large, outer)}
     return join(found["asker"], found["provider"])
+
+
+def _refined(guard: Guard, matrix: Shared, inverse: Shared) -> Shared:
+    """One step of Newton's: what truncation left in the inverse is squared."""
+    engine = guard.engine
+    product = engine.matmul(matrix, inverse, drop=INVERSE_BITS)
+    error = engine.add_public(product.scaled(-1), encode(np.eye(matrix.shape[0]), MATRIX_BITS))
+    return inverse + engine.matmul(inverse, error, drop=MATRIX_BITS)
 
 
 def _mixed(guard: Guard, unmix: dict[Role, Reals], owner: Role, rows: Shared) -> Shared:
@@ -205,14 +214,18 @@ def _diagonal(guard: Guard, unmix: dict[Role, Reals], owner: Role, inner: Shared
 
 def _opened(guard: Guard, request: Correlation, value: Shared, what: str, bits: int) -> Reals | None:
     """The numbers at the receivers."""
-    policy, shape = guard.policy, value.shape
-    if policy.count_base > 1 or policy.sum_base:
+    policy, shape, reason = guard.policy, value.shape, "the answer"
+    unit = round(2**bits / _ROUNDED) if policy.count_base > 1 or policy.sum_base else 1
+    if unit > 1:
         flat = value.reshaped(int(np.prod(shape)))
-        value = round_to(guard.engine, flat, round(2**bits / _ROUNDED), bits=bits + 27).reshaped(*shape)
+        value = round_to(guard.engine, flat, unit, bits=bits + _WHOLE_BITS).reshaped(*shape)
+        reason = "the answer, in thousandths"
     words: Words | None = guard.engine.open(
-        value, what=f"{what} of {request.name}", receivers=request.receivers, reason="the answer"
+        value, what=f"{what} of {request.name}", receivers=request.receivers, reason=reason
     )
-    return None if words is None else decode(words, bits)
+    if words is None:
+        return None
+    return decode(words, bits) if unit == 1 else words.view(np.int64) / unit / _ROUNDED
 
 
 def _framed(crossed: Reals) -> Reals:

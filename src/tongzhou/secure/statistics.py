@@ -54,6 +54,7 @@ class _Hello(msgspec.Struct, frozen=True):
     Attributes:
         kept: whether it brings a history.
         key: its history's key; empty if it has none.
+        draft: of the asker, a key to use where neither has one.
         entries: identifiers of its entries, oldest first.
         confirmed: whether each of them is confirmed.
         rows: digest of the matched rows' identifiers.
@@ -61,6 +62,7 @@ class _Hello(msgspec.Struct, frozen=True):
 
     kept: bool
     key: bytes
+    draft: bytes
     entries: tuple[bytes, ...]
     confirmed: tuple[bool, ...]
     rows: bytes
@@ -142,16 +144,16 @@ class StatisticsTask:
     def _hello(self, owner: Role, data: StatisticsInput) -> _Hello:
         names = self._names(data)
         digest = hashlib.sha256("\n".join(names).encode()).digest()
+        draft = new_seed() if owner == "asker" else b""
         if data.history is None:
-            return _Hello(False, new_seed() if owner == "asker" else b"", (), (), digest)
+            return _Hello(False, b"", draft, (), (), digest)
         if data.rows is None:
             raise DataError("a record of earlier answers needs the identifiers of the matched rows")
-        key, entries = data.history.key(), data.history.entries()
-        if key is None and owner == "asker":
-            key = new_seed()
+        entries = data.history.entries()
         return _Hello(
             True,
-            key or b"",
+            data.history.key() or b"",
+            draft,
             tuple(one.entry_id for one in entries),
             tuple(one.confirmed for one in entries),
             digest,
@@ -202,7 +204,7 @@ def _agreed(asker: _Hello, provider: _Hello) -> tuple[bytes, list[bytes]]:
                 owner=owner,
                 count=len(lost),
             )
-    key = provider.key or asker.key
+    key = asker.key or provider.key or asker.draft
     if len(key) != _KEY_BYTES:
         raise ProtocolError(
             "the key of the record of earlier answers has {got} bytes; {size} are due",
