@@ -15,6 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from bench.measures import Meter, peak_rss_mb
+from bench.statistics_jobs import compare_play, statistics_play
 from tongzhou.parties.identity import Identity
 from tongzhou.parties.trust import TrustStore
 from tongzhou.secure.logistic import LogisticSettings, OwnerBlock, OwnerFit
@@ -156,7 +157,12 @@ def _matching(protocol: str, context: str) -> MatchTask:
     return MatchTask(MatchSettings(1, context), "aided" if protocol == "aided" else "dh")
 
 
-JOBS: dict[str, Callable[[Seat, list[str]], Result]] = {"train": _train, "match": _match}
+JOBS: dict[str, Callable[[Seat, list[str]], Result]] = {
+    "train": _train,
+    "match": _match,
+    "statistics": statistics_play,
+    "compare": compare_play,
+}
 """What a party can play."""
 
 

@@ -14,7 +14,7 @@ from tongzhou.secure import comparison
 from tongzhou.secure.aided import AidedEngine
 from tongzhou.secure.comparison import MAX_BITS, at_least, equal, less, negative, open_bits, zero
 from tongzhou.secure.party import OWNERS
-from tongzhou.secure.products import choose, multiply
+from tongzhou.secure.products import choose, multiply, square
 from tongzhou.secure.shared import Shared
 
 RUNS = settings(max_examples=15, deadline=None)
@@ -149,6 +149,26 @@ def test_products_keep_their_shape_and_lose_bits() -> None:
     left, right = [[1 << 20, 3 << 19], [-(1 << 20), 5 << 20]], [[1 << 20, 1 << 21], [1 << 20, 1 << 18]]
     got = revealed(play(lambda e: multiply(e, share(e, left), share(e, right), drop=20)))
     assert np.abs(got - (np.array(left) * np.array(right) >> 20)).max() <= 1
+
+
+@RUNS
+@given(st.lists(WORD, min_size=1, max_size=20))
+def test_squares(numbers: list[int]) -> None:
+    words = np.array(numbers, dtype=np.uint64).view(np.int64)
+    got = revealed(play(lambda e: square(e, share(e, words)))).view(np.uint64)
+    assert got.tolist() == [number * number % 2**64 for number in numbers]
+
+
+@pytest.mark.parametrize(("ask", "size"), [(lambda e, v: multiply(e, v, v), 48), (square, 24)])
+def test_the_costs_of_products(ask: Any, size: int) -> None:
+    watch = Watch()
+
+    def program(engine: AidedEngine) -> None:
+        engine.party.session = watch(engine.party.session)
+        ask(engine, share(engine, [3] * 500))
+
+    play(program)
+    assert sum(a.nbytes for view in watch.views.values() for m in view for a in m.arrays) == size * 500
 
 
 def test_choosing_by_a_shared_bit() -> None:

@@ -102,4 +102,6 @@ def test_nothing_arrives_but_uniform_words() -> None:
     play(program)
     for role in OWNERS:
         assert abs(chi_square(watch.words(role, "masked.matmul"))) < 6
+    assert abs(chi_square(watch.words("provider", "hide"))) < 6
+    assert abs(chi_square(watch.words("asker", "product.scale"))) < 6
     assert not watch.views["helper"]

@@ -15,6 +15,7 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Protocol
 
 import numpy as np
@@ -128,11 +129,18 @@ class RowNames:
     keys: NDArray[np.uint64]
     marks: NDArray[np.uint64]
 
+    @cached_property
+    def _order(self) -> NDArray[np.intp]:
+        return np.argsort(self.keys)
+
+    @cached_property
+    def _ordered(self) -> NDArray[np.uint64]:
+        return self.keys[self._order]
+
     def set_of(self, members: NDArray[np.bool_], weights: NDArray[np.float64] | None = None) -> RowSet:
         """The rows that are flagged, with their weights."""
-        order = np.argsort(self.keys[members])
-        chosen = None if weights is None else weights[members][order]
-        return RowSet(self.keys[members][order], chosen)
+        chosen = members[self._order]
+        return RowSet(self._ordered[chosen], None if weights is None else weights[self._order][chosen])
 
     def members(self, rows: RowSet) -> NDArray[np.bool_]:
         """Which of the matched rows lie in a set; a set's rows that are not matched now are left out."""
@@ -146,8 +154,9 @@ def name_rows(key: bytes, rows: Sequence[str]) -> RowNames:
         key: the owners' key, at most 64 bytes.
         rows: n identifiers, the same texts in the same order at both owners.
     """
-    digests = [hashlib.blake2b(row.encode(), digest_size=16, key=key).digest() for row in rows]
-    words = np.frombuffer(b"".join(digests), dtype="<u8").reshape(len(rows), 2)
+    hashed = partial(hashlib.blake2b, digest_size=16, key=key)
+    words = np.frombuffer(b"".join([hashed(row.encode()).digest() for row in rows]), dtype="<u8")
+    words = words.reshape(len(rows), 2)
     return RowNames(np.ascontiguousarray(words[:, 0]), np.ascontiguousarray(words[:, 1]))
 
 

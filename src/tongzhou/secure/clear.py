@@ -17,7 +17,7 @@ import numpy as np
 from tongzhou.secure.aided import AidedEngine, Hidden
 from tongzhou.secure.comparison import MAX_BITS, negative, zero
 from tongzhou.secure.party import OWNERS, Party, Role
-from tongzhou.secure.products import multiply
+from tongzhou.secure.products import multiply, square
 from tongzhou.secure.ring import Words, matrix_times_rows, rows_times_matrix
 from tongzhou.secure.shared import Shared
 from tongzhou.wire.messages import Session
@@ -129,3 +129,8 @@ def _zero_clear(engine: ClearEngine, value: Shared, *, bits: int = MAX_BITS) -> 
 def _multiply_clear(engine: ClearEngine, left: Shared, right: Shared, *, drop: int = 0) -> Shared:
     product = _given(left.share, "asker") * _given(right.share, "asker")
     return engine.truncate(Shared(left.shape, product), drop)
+
+
+@square.register(ClearEngine)
+def _square_clear(engine: ClearEngine, value: Shared) -> Shared:
+    return _multiply_clear(engine, value, value)

@@ -6,7 +6,7 @@ Statement
     Assumption: as the engine; BLAKE2b under the owners' key is a pseudorandom function.
     Cost: the product of the groups with the other owner's rows, 16 bytes a row and cell; comparing f new with
     e
-    earlier cells: 16 KB for each of the f + e and each way, two rounds, and f e comparisons.
+    earlier cells: 48 KB for each of the f, 16 KB each way for each of the f + e, two rounds, f e comparisons.
     Paper: Charikar, Chen and Farach-Colton, Finding frequent items in data streams (ICALP 2002), whose sketch
     keeps the squared length of a vector.
 
@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from tongzhou.secure.aided import AidedEngine
 from tongzhou.secure.answered import RowNames
 from tongzhou.secure.comparison import at_least
+from tongzhou.secure.products import square
 from tongzhou.secure.ring import Words
 from tongzhou.secure.shared import Shared
 
@@ -71,20 +72,22 @@ class Sketcher:
 
     def sketch(self, shares: Words) -> Words:
         """Sketches ``(k, m)`` of shares ``(k, n)``; what holds for the shares holds for their sum."""
-        signed = shares[:, self._order] * self._signs
-        running = np.zeros((len(shares), shares.shape[1] + 1), dtype=np.uint64)
-        np.cumsum(signed, axis=1, out=running[:, 1:])
-        found: Words = np.diff(running[:, np.concatenate([[0], self._ends])], axis=1)
+        ends = np.concatenate([[0], self._ends])
+        found = np.empty((len(shares), BUCKETS), dtype=np.uint64)
+        running = np.zeros(shares.shape[1] + 1, dtype=np.uint64)
+        for place, share in enumerate(shares):
+            np.cumsum(share[self._order] * self._signs, out=running[1:])
+            found[place] = np.diff(running[ends])
         return found
 
 
 def with_lengths(engine: AidedEngine, sketches: Shared) -> Shared:
     """Shared ``(f, m + 1)``: each sketch, and after it its squared length."""
-    count, size = sketches.shape
-    inner = engine.matmul(sketches, sketches.transposed())
-    if sketches.share is None or inner.share is None:
-        return Shared((count, size + 1), None)
-    return Shared((count, size + 1), np.column_stack([sketches.share, np.diagonal(inner.share)]))
+    squares = square(engine, sketches)
+    shape = (sketches.shape[0], sketches.shape[1] + 1)
+    if sketches.share is None or squares.share is None:
+        return Shared(shape, None)
+    return Shared(shape, np.column_stack([sketches.share, squares.share.sum(axis=1, dtype=np.uint64)]))
 
 
 def close_pairs(engine: AidedEngine, new: Shared, earlier: Shared, *, minimum: int, bits: int) -> Shared:
