@@ -17,9 +17,7 @@ def sketches(cells: int) -> np.ndarray:
 
 FIRST = Entry(b"1" * 16, {0: rows(1, 2), 1: rows(3)}, ((0, 0), (1, 0)), sketches(2))
 SECOND = Entry(b"2" * 16, {2: rows(1, 3)}, ((2, 0), (0, 5)), sketches(2) + np.uint64(100))
-COLUMN = Entry(
-    b"3" * 16, {3: RowSet(np.array([1], dtype=np.uint64), np.array([2.5]))}, columns=((3, 0), (1, 7))
-)
+COLUMN = Entry(b"3" * 16, {3: RowSet(np.array([1], dtype=np.uint64), np.array([2.5]))})
 
 
 def test_cells_and_sketches_add_up_over_entries() -> None:
@@ -44,11 +42,20 @@ def test_a_cell_that_is_answered_again_keeps_its_sketch() -> None:
 def test_sets_that_met_the_same_rows() -> None:
     answered = Answered([FIRST, SECOND, COLUMN])
     assert answered.met("asker", 0) == [0, 1, 2]
-    assert answered.met("asker", 0, columns=True) == [0, 1, 2, 3]
     assert answered.met("asker", 5) == [0]
     assert answered.met("provider", 0) == [0, 5]
-    assert answered.met("provider", 1, columns=True) == [0, 7]
     assert answered.met("asker", 9) == []
+
+
+def test_all_sets_and_columns_are_there_for_the_audit() -> None:
+    found = Answered([FIRST, SECOND, COLUMN]).all_rows()
+    assert [rows.keys.tolist() for rows in found] == [[1, 2], [3], [1, 3], [1]]
+    assert [None if rows.weights is None else rows.weights.tolist() for rows in found] == [
+        None,
+        None,
+        None,
+        [2.5],
+    ]
 
 
 def test_equal_sets_have_one_number_and_new_ones_the_next() -> None:

@@ -88,7 +88,7 @@ def test_both_owners_values_must_be_there() -> None:
         lambda e: e.hide("provider", (1, 2), None),
         lambda e: negative(e, Shared((1,), None)),
     ):
-        with pytest.raises(ValueError, match="mode local needs the (asker|provider)'s values"):
+        with pytest.raises(ValueError, match=r"mode local needs the (asker|provider)'s values"):
             call(ClearEngine())
 
 

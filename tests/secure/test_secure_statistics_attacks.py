@@ -51,10 +51,14 @@ def combined(signs: list[int], numbers: list[float | None]) -> float | None:
     return sum(sign * number for sign, number in zip(signs, numbers, strict=True))
 
 
+def flag_of(name: str) -> tuple[Condition, ...]:
+    """Clients that the attacker has marked; everybody without a condition."""
+    return () if name == "all" else (flagged(f"asker.{name}"),)
+
+
 def incomes(names: list[str]) -> list[Totals]:
     return [
-        Totals(name=name, columns=("provider.income",), where=(flagged(f"asker.{name}"),), decimals=2)
-        for name in names
+        Totals(name=name, columns=("provider.income",), where=flag_of(name), decimals=2) for name in names
     ]
 
 
@@ -65,30 +69,30 @@ HALF = np.arange(ROWS) % 2 == 0
 
 def difference(one: Town, policy: DisclosurePolicy, mode: Mode) -> float | None:
     """Everybody, and everybody but the target."""
-    one.asker |= {"all": flags(EVERYBODY), "rest": flags(~ONE)}
+    one.asker["rest"] = flags(~ONE)
     answers = asked(one, policy, mode, *incomes(["all", "rest"]))
     return combined([1, -1], [total(answer, "provider.income") for answer in answers])
 
 
 def difference_in_two_runs(one: Town, policy: DisclosurePolicy, mode: Mode) -> float | None:
-    """The same, in two runs under one grant."""
-    one.asker |= {"all": flags(EVERYBODY), "rest": flags(~ONE)}
+    """Half the clients, and that half without the target, in two runs under one grant."""
+    one.asker |= {"a": flags(HALF | ONE), "b": flags(HALF & ~ONE)}
     kept = histories()
-    answers = [asked(one, policy, mode, request, kept=kept)[0] for request in incomes(["all", "rest"])]
+    answers = [asked(one, policy, mode, request, kept=kept)[0] for request in incomes(["a", "b"])]
     return combined([1, -1], [total(answer, "provider.income") for answer in answers])
 
 
 def individual_tracker(one: Town, policy: DisclosurePolicy, mode: Mode) -> float | None:
     """Schloerer: half the clients, and that half without the target."""
-    one.asker |= {"a": flags(HALF | ONE), "b": flags((HALF | ONE) & ~ONE)}
+    one.asker |= {"a": flags(HALF | ONE), "b": flags(HALF & ~ONE)}
     answers = asked(one, policy, mode, *incomes(["a", "b"]))
     return combined([1, -1], [total(answer, "provider.income") for answer in answers])
 
 
 def general_tracker(one: Town, policy: DisclosurePolicy, mode: Mode) -> float | None:
     """Denning, Denning and Schwartz: q(C) = q(C or T) + q(C or not T) - q(all); no two sets are close."""
-    one.asker |= {"a": flags(ONE | HALF), "b": flags(ONE | ~HALF), "c": flags(EVERYBODY)}
-    answers = asked(one, policy, mode, *incomes(["a", "b", "c"]))
+    one.asker |= {"a": flags(ONE | HALF), "b": flags(ONE | ~HALF)}
+    answers = asked(one, policy, mode, *incomes(["a", "b", "all"]))
     return combined([1, 1, -1], [total(answer, "provider.income") for answer in answers])
 
 
@@ -103,7 +107,6 @@ def left_over(one: Town, policy: DisclosurePolicy, mode: Mode) -> float | None:
     """Six groups that leave the target over, and everybody."""
     names = [f"g{place}" for place in range(6)]
     one.asker |= {name: flags((np.arange(ROWS) % 6 == place) & ~ONE) for place, name in enumerate(names)}
-    one.asker["all"] = flags(EVERYBODY)
     answers = asked(one, policy, mode, *incomes([*names, "all"]))
     return combined([-1] * 6 + [1], [total(answer, "provider.income") for answer in answers])
 
@@ -167,40 +170,59 @@ def churned() -> tuple[Town, np.ndarray]:
 
 
 def gone_counts(names: list[str]) -> list[Totals]:
-    return [count(name, flagged(f"asker.{name}"), flagged("provider.gone")) for name in names]
+    return [count(name, *flag_of(name), flagged("provider.gone")) for name in names]
+
+
+FIRST = np.arange(ROWS) < 60
 
 
 def hidden_difference(one: Town, policy: DisclosurePolicy, mode: Mode) -> float | None:
     """Two groups that differ in sixty clients of the asker, of whom four left."""
-    first = np.arange(ROWS) < 60
-    one.asker |= {"all": flags(EVERYBODY), "rest": flags(~first)}
-    return combined(
-        [1, -1], [total(answer) for answer in asked(one, policy, mode, *gone_counts(["all", "rest"]))]
-    )
+    one.asker |= {"a": flags(FIRST | HALF), "b": flags(HALF & ~FIRST)}
+    return combined([1, -1], [total(answer) for answer in asked(one, policy, mode, *gone_counts(["a", "b"]))])
 
 
 def hidden_tracker(one: Town, policy: DisclosurePolicy, mode: Mode) -> float | None:
     """A general tracker for those sixty: every group and every difference of two is large, on both sides."""
-    first = np.arange(ROWS) < 60
-    one.asker |= {"a": flags(first | HALF), "b": flags(first | ~HALF), "c": flags(EVERYBODY)}
-    answers = asked(one, policy, mode, *gone_counts(["a", "b", "c"]))
+    one.asker |= {"a": flags(FIRST | HALF), "b": flags(FIRST | ~HALF)}
+    answers = asked(one, policy, mode, *gone_counts(["a", "b", "all"]))
     return combined([1, 1, -1], [total(answer) for answer in answers])
 
 
 def hidden_rest(one: Town, policy: DisclosurePolicy, mode: Mode) -> float | None:
     """A part of the clients in pieces, and all of them: what is left over are the sixty."""
-    first = np.arange(ROWS) < 60
-    parts = {f"g{place}": flags((np.arange(ROWS) % 3 == place) & ~first) for place in range(3)}
-    one.asker |= parts | {"all": flags(EVERYBODY)}
+    parts = {f"g{place}": flags((np.arange(ROWS) % 3 == place) & ~FIRST) for place in range(3)}
+    one.asker |= parts
     answers = asked(one, policy, mode, *gone_counts([*parts, "all"]))
     return combined([-1, -1, -1, 1], [total(answer) for answer in answers])
+
+
+def hidden_complement(one: Town, policy: DisclosurePolicy, mode: Mode) -> float | None:
+    """How many of the sixty stayed: the asker knows that they are sixty."""
+    one.asker["first"] = flags(FIRST)
+    one.provider["stayed"] = 1 - one.provider["gone"]
+    request = count("c", flagged("asker.first"), flagged("provider.stayed"))
+    return combined([-1, 1], [total(asked(one, policy, mode, request)[0]), 60.0])
+
+
+def opposite_conditions(one: Town, policy: DisclosurePolicy, mode: Mode) -> float | None:
+    """Who left among some, and who stayed among the same less the sixty: together they are known."""
+    some = FIRST | (np.arange(ROWS) >= 350)
+    one.asker |= {"a": flags(some), "b": flags(some & ~FIRST)}
+    one.provider["stayed"] = 1 - one.provider["gone"]
+    requests = [
+        count("gone", flagged("asker.a"), flagged("provider.gone")),
+        count("stayed", flagged("asker.b"), flagged("provider.stayed")),
+    ]
+    numbers = [total(answer) for answer in asked(one, policy, mode, *requests)]
+    return combined([1, 1, -1], [*numbers, float((some & ~FIRST).sum())])
 
 
 def difference_on_both_sides(one: Town, policy: DisclosurePolicy, mode: Mode) -> float | None:
     """Conditions of both owners that differ in hundreds of clients, so that the cells differ in four."""
     late = (one.provider["gone"] > 0) & (np.arange(ROWS) >= 400)
     late[100:200] = True
-    one.asker |= {"a": flags(EVERYBODY), "b": flags(np.arange(ROWS) >= 300)}
+    one.asker |= {"a": flags(np.arange(ROWS) < 540), "b": flags(np.arange(ROWS) >= 300)}
     one.provider["late"] = flags(late)
     requests = [
         count("one", flagged("asker.a"), flagged("provider.gone")),
@@ -212,7 +234,14 @@ def difference_on_both_sides(one: Town, policy: DisclosurePolicy, mode: Mode) ->
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
     "attack",
-    [hidden_difference, hidden_tracker, hidden_rest, difference_on_both_sides],
+    [
+        hidden_difference,
+        hidden_tracker,
+        hidden_rest,
+        hidden_complement,
+        opposite_conditions,
+        difference_on_both_sides,
+    ],
     ids=lambda attack: attack.__name__,
 )
 def test_few_clients_of_the_provider(attack: Any, mode: Mode) -> None:
@@ -227,10 +256,10 @@ def test_the_same_groups_are_answered_where_the_rest_is_large(mode: Mode) -> Non
     one, _ = churned()
     gone = np.arange(ROWS) % 5 == 0
     one.provider["gone"] = flags(gone)
-    first = np.arange(ROWS) < 60
-    one.asker |= {"a": flags(first | HALF), "b": flags(first | ~HALF), "c": flags(EVERYBODY)}
-    answers = asked(one, TEN, mode, *gone_counts(["a", "b", "c"]))
-    assert combined([1, 1, -1], [total(answer) for answer in answers]) == (first & gone).sum() == 12
+    first = np.arange(ROWS) < 120
+    one.asker |= {"a": flags(first | HALF), "b": flags(first | ~HALF)}
+    answers = asked(one, TEN, mode, *gone_counts(["a", "b", "all"]))
+    assert combined([1, 1, -1], [total(answer) for answer in answers]) == (first & gone).sum() == 24
 
 
 # --- suppressed cells --------------------------------------------------------------------------------------
@@ -327,7 +356,7 @@ def test_a_refusal_does_not_say_whether_a_client_is_in_a_group(mode: Mode, other
         one.provider["gone"] = flags(gone)
         # The attacker knows that nobody else of the first hundred and fifty left (but `others`).
         near = np.arange(ROWS) < 150
-        one.asker |= {"near": flags(near), "all": flags(EVERYBODY), "far": flags(~near)}
+        one.asker |= {"near": flags(near), "far": flags(~near)}
         answers = asked(one, TEN, mode, *gone_counts(["near", "all", "far"]))
         courses.append([isinstance(answer, Refusal) for answer in answers])
     assert courses[0] == courses[1] == [True, False, True]
@@ -399,11 +428,12 @@ def test_the_record_is_written_before_anything_is_opened(mode: Mode) -> None:
 
 def test_a_record_made_in_one_mode_holds_in_another() -> None:
     kept = histories()
-    one = one_town()
-    one.asker |= {"all": flags(EVERYBODY), "rest": flags(~ONE)}
-    all_, rest = incomes(["all", "rest"])
-    assert total(asked(one, TEN, "aided", all_, kept=kept)[0], "provider.income") is not None
-    assert total(asked(one, TEN, "local", rest, kept=kept)[0], "provider.income") is None
+    one, _ = churned()
+    one.asker |= {"a": flags(FIRST | HALF), "b": flags(HALF & ~FIRST)}
+    first, second = gone_counts(["a", "b"])
+    assert total(asked(one, TEN, "aided", first, kept=kept)[0]) is not None
+    assert total(asked(one, TEN, "local", second, kept=kept)[0]) is None
+    assert total(asked(one, TEN, "local", second)[0]) is not None
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -411,8 +441,7 @@ def test_earlier_rows_are_found_in_another_match(mode: Mode) -> None:
     """The second run matches in another order, and without some clients: names tie the rows together."""
     kept = histories()
     one = one_town()
-    one.asker["all"] = flags(EVERYBODY)
-    assert total(asked(one, TEN, mode, count("c", flagged("asker.all")), kept=kept)[0]) == ROWS
+    assert total(asked(one, TEN, mode, count("c"), kept=kept)[0]) == ROWS
     order = np.random.default_rng(5).permutation(ROWS)
     for left, answered in ((1, False), (5, False), (40, True)):
         chosen = order[left:]
@@ -423,5 +452,5 @@ def test_earlier_rows_are_found_in_another_match(mode: Mode) -> None:
             {},
             [f"client-{row}" for row in chosen],
         )
-        answer = asked(smaller, TEN, mode, count("c", flagged("asker.all")), kept=kept)[0]
+        answer = asked(smaller, TEN, mode, count("c"), kept=kept)[0]
         assert (total(answer) is not None) == answered, left

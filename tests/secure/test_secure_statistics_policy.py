@@ -46,7 +46,7 @@ def test_a_group_below_the_minimum_is_refused_and_one_at_it_is_told(mode: Mode) 
         mode=mode,
         policy=TEN,
     )
-    sentence = "a group has fewer rows than the minimum of 10"
+    sentence = "a group, or what is left beside it, has fewer rows than the minimum of 10"
     for answers in (outcome.asker, outcome.provider):
         refusal(answers[0], f"statistic nine: {sentence}")
         refusal(answers[2], f"statistic hidden: {sentence}")
@@ -72,7 +72,7 @@ def test_or_the_whole_table_is_refused(mode: Mode) -> None:
     one = with_few()
     few = Totals(name="few", by=("asker.region",))
     (answer,) = one.ask(few, mode=mode, policy=policy).asker
-    refusal(answer, "statistic few: a group has fewer rows than the minimum of 10")
+    refusal(answer, "statistic few: a group, or what is left beside it, has fewer rows")
     table = Totals(name="t", by=("provider.sector",))
     quantiles = Quantiles(name="q", column="provider.income", percents=(50,))
     outcome = one.ask(table, quantiles, mode=mode, policy=policy)
@@ -259,4 +259,4 @@ def test_conditions_apply_before_the_minimum() -> None:
     """A group that is large by itself is small under a hidden condition of the other owner."""
     both = (Condition(column="asker.age", least=18), flagged("provider.nine"))
     (answer,) = with_few().ask(count("c", *both), policy=TEN).asker
-    refusal(answer, "statistic c: a group has fewer rows")
+    refusal(answer, "statistic c: a group, or what is left beside it, has fewer rows")

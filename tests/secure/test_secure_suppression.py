@@ -48,6 +48,49 @@ def test_no_combination_of_totals_is_about_fewer_rows_than_the_minimum(counts: n
     assert min(rows_told_about(counts, opened), default=MINIMUM) >= MINIMUM
 
 
+@settings(max_examples=200, deadline=None)
+@given(TABLES, st.integers(0, 1), st.integers(0, 1))
+def test_what_is_left_is_never_opened_and_protected_too(counts: np.ndarray, below: int, beside: int) -> None:
+    core = (counts.shape[0] - below, counts.shape[1] - beside)
+    opened = open_cells(counts >= MINIMUM, core)
+    if opened is None:
+        return
+    assert opened.any()
+    assert not opened[core[0] :].any() and not opened[:, core[1] :].any()
+    assert not (opened & (counts < MINIMUM)).any()
+    assert min(rows_told_about(counts, opened), default=MINIMUM) >= MINIMUM
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ([[20, 20], [20, 20]], True),
+        ([[20, 4], [20, 20]], False),
+        ([[20, 20], [0, 20]], False),
+        ([[20, 20], [20, 0]], False),
+        ([[4, 20], [20, 20]], False),
+    ],
+)
+def test_a_single_group_and_the_three_ways_outside_it(counts: list[list[int]], told: bool) -> None:
+    """Denning's rule: neither a group nor what totals make of it may be small."""
+    opened = open_cells(np.array(counts) >= MINIMUM, (1, 1))
+    assert (opened is not None) == told
+    if opened is not None:
+        assert opened.tolist() == [[True, False], [False, False]]
+
+
+@pytest.mark.parametrize(("counts", "told"), [([20, 20], True), ([20, 4], False), ([20, 0], False)])
+def test_a_group_of_one_owner_alone(counts: list[int], told: bool) -> None:
+    assert (open_cells(np.array([counts]) >= MINIMUM, (1, 1)) is not None) == told
+    assert (open_cells(np.array([counts]).T >= MINIMUM, (1, 1)) is not None) == told
+
+
+def test_what_is_left_hides_a_small_group() -> None:
+    """The rest is large and closed anyway, so no other group need be closed for the small one."""
+    large = np.array([[True], [False], [True], [True]])
+    assert open_cells(large, (3, 1))[:, 0].tolist() == [True, False, True, False]
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=8), st.booleans())
 def test_one_line_with_a_known_total(numbers: list[int], upright: bool) -> None:

@@ -40,7 +40,6 @@ class _Body(Struct, frozen=True):
     cells: tuple[tuple[int, int], ...]
     sketch_words: int
     sketches: bytes
-    columns: tuple[tuple[int, int], ...]
     refused: bool
 
 
@@ -138,7 +137,6 @@ class GrantHistory:
             {number: _set_of(one) for number, one in found.sets.items()},
             found.cells,
             sketches,
-            found.columns,
             found.refused,
             bool(confirmed),
         )
@@ -150,7 +148,6 @@ def _body_of(entry: Entry) -> _Body:
         entry.cells,
         entry.sketches.shape[1],
         np.ascontiguousarray(entry.sketches, dtype="<u8").tobytes(),
-        entry.columns,
         entry.refused,
     )
 

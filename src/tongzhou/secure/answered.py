@@ -48,10 +48,9 @@ class Entry:
 
     Attributes:
         entry_id: `ENTRY_BYTES` bytes that both owners' halves carry.
-        sets: own row sets that occur here for the first time, by number.
-        cells: pairs whose numbers were opened.
+        sets: own row sets and columns that occur here for the first time, by number.
+        cells: pairs whose numbers were opened, or follow from what was.
         sketches: ``(cells, m)`` this owner's shares of their sketches; m is 0 where none were made.
-        columns: pairs of a column's weights and the other owner's rows, opened as one number each.
         refused: the request was refused by what the data hold; nothing was opened.
         confirmed: the other owner has written its half.
     """
@@ -60,7 +59,6 @@ class Entry:
     sets: dict[int, RowSet] = field(default_factory=dict)
     cells: tuple[Pair, ...] = ()
     sketches: Words = field(default_factory=lambda: np.empty((0, 0), dtype=np.uint64))
-    columns: tuple[Pair, ...] = ()
     refused: bool = False
     confirmed: bool = False
 
@@ -171,7 +169,6 @@ class Answered:
         self._sets: dict[int, RowSet] = {}
         self._numbers: dict[bytes, int] = {}
         self._cells: dict[Pair, Words | None] = {}
-        self._columns: dict[Pair, None] = {}
         self.refusals = 0
         for entry in entries:
             self.take(entry)
@@ -184,7 +181,6 @@ class Answered:
             self._numbers[_digest(rows)] = number
         for place, pair in enumerate(entry.cells):
             self._cells.setdefault(pair, entry.sketches[place] if entry.sketches.shape[1] else None)
-        self._columns.update(dict.fromkeys(entry.columns))
 
     def numbers(self, sets: Sequence[RowSet]) -> list[int]:
         """A number for each set, in order: that of an equal set, or the next free one."""
@@ -209,17 +205,19 @@ class Answered:
         """This owner's shares of the sketches that were made, in the order of the cells."""
         return [share for share in self._cells.values() if share is not None]
 
-    def met(self, owner: Role, other: int, *, columns: bool = False) -> list[int]:
+    def met(self, owner: Role, other: int) -> list[int]:
         """Numbers of an owner's row sets that were answered with a row set of the other owner.
 
         Args:
             owner: whose.
             other: number of the other's set.
-            columns: whether columns count too.
         """
         own = OWNERS.index(owner)
-        pairs = [*self._cells, *(self._columns if columns else ())]
-        return list(dict.fromkeys(pair[own] for pair in pairs if pair[1 - own] == other))
+        return list(dict.fromkeys(pair[own] for pair in self._cells if pair[1 - own] == other))
+
+    def all_rows(self) -> list[RowSet]:
+        """All own row sets and columns."""
+        return list(self._sets.values())
 
     def rows(self, number: int) -> RowSet:
         """An own row set."""

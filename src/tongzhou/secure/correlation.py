@@ -76,10 +76,10 @@ def answer_correlation(guard: Guard, request: Correlation) -> CorrelationAnswer:
         owner: Part(owner, 1, sets=_all_rows(guard) if owner in held else None, values=[]) for owner in OWNERS
     }
     cells = joint(guard, everything)
-    large, _ = guard.large_cells(request.name, cells.counts)
+    told = guard.large_cells(request.name, cells.counts, (1, 1))
     width: dict[Role, int] = {owner: len(names[owner]) for owner in request.receivers}
     own = {owner: matrix for owner, matrix in held.items() if owner in width}
-    admit(guard, Question(request.name, held_sets(everything), large, cells.sketches, width, own))
+    admit(guard, Question(request.name, held_sets(everything), told.known, cells.sketches, width, own))
     shape = (len(names["asker"]), len(names["provider"]))
     crossed = _cross(guard, held, shape)
     ordered = (*names["asker"], *names["provider"])

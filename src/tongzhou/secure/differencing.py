@@ -122,23 +122,12 @@ def _check_own(guard: Guard, question: Question, sets: NumberedSets | None) -> N
 
 
 def _tells_too_much(guard: Guard, question: Question, sets: NumberedSets, owner: Role) -> bool:
-    """Whether an owner's own row sets tell too much, with any group of the other."""
+    """Whether an owner's own row sets, those answered before and those of this question, tell too much."""
     answered = guard.holders[owner].answered
     own = dict(zip(sets.numbers(owner), own_sets(guard, question, owner), strict=True))
-    seen: set[frozenset[int]] = set()
-    for place, number in enumerate(sets.groups[other_owner(owner)]):
-        met = sets.met(owner, place)
-        fresh = [sets.groups[owner][one] for one in met]
-        fresh += [column for one in met for column in sets.columns[owner][one]]
-        earlier = answered.met(owner, number, columns=True)
-        members = frozenset([*earlier, *fresh])
-        if members in seen:
-            continue
-        seen.add(members)
-        family = [answered.rows(one) for one in earlier if one not in fresh]
-        if tells_of_fewer([*family, *(own[one] for one in fresh)], guard.policy.minimum_rows):
-            return True
-    return False
+    fresh = [own[number] for number in sets.told(owner) if not answered.is_known(number)]
+    family = [*answered.all_rows(), *fresh]
+    return tells_of_fewer(family, guard.policy.minimum_rows)
 
 
 def _too_few_left(guard: Guard, question: Question, sets: NumberedSets | None, again: Again) -> Shared:

@@ -7,15 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tongzhou.secure.cells import JointCells, Part, joint_cells
-from tongzhou.secure.guard import Guard, count_bits
+from tongzhou.secure.clear import tell
+from tongzhou.secure.guard import Guard, Told, count_bits
 from tongzhou.secure.party import Role
 from tongzhou.secure.ring import Reals, Words
 from tongzhou.secure.rounding import round_to
 from tongzhou.secure.shared import Shared, join
 from tongzhou.secure.sketches import Sketcher
-from tongzhou.secure.statistic_requests import Condition
+from tongzhou.secure.statistic_requests import Condition, owner_of
 
-__all__ = ["Chosen", "held_sets", "joint", "owner_part", "rows_of", "with_columns"]
+__all__ = ["Chosen", "framed", "held_sets", "joint", "owner_part", "rows_of", "with_columns"]
 
 Flags = NDArray[np.bool_]
 
@@ -36,6 +37,38 @@ def owner_part(
     if owner not in guard.holders:
         return Part(owner, groups)
     return Part(owner, groups, sets=guard.holders[owner].side.sets(where, category), values=[])
+
+
+def framed(
+    guard: Guard, parts: Mapping[Role, Part], where: Sequence[Condition], by: Sequence[str]
+) -> dict[Role, Part]:
+    """The groups, and last what is left of an owner's rows, unless its groups cover them all.
+
+    An owner with conditions leaves rows over, or counts as if it did. Without conditions and without a
+    category it has one group of all rows. With a category alone it tells whether each row has a group.
+    """
+    wide = {}
+    for owner, part in parts.items():
+        if any(owner_of(condition.column)[0] == owner for condition in where):
+            covers: bool | None = False
+        elif any(owner_of(name)[0] == owner for name in by):
+            own = None if part.sets is None else bool(rows_of(part).all())
+            covers = tell(guard.engine, owner, "statistics.covers", own, bool, helper=True)
+            guard.engine.party.record(
+                f"whether each row has a group of the {owner}",
+                1,
+                tuple(guard.engine.party.names),
+                "which rows are left",
+            )
+        else:
+            covers = True
+        wide[owner] = part if covers else _with_rest(part)
+    return wide
+
+
+def _with_rest(part: Part) -> Part:
+    sets = None if part.sets is None else np.concatenate([part.sets, ~rows_of(part)[None, :]])
+    return replace(part, groups=part.groups + 1, sets=sets)
 
 
 def with_columns(part: Part, columns: int, values: Sequence[Words] | None) -> Part:
@@ -76,21 +109,28 @@ class Chosen:
         guard: engine and policy.
         name: of the request.
         receivers: who learns the numbers.
-        large: which cells are open; ``None`` at the helper.
-        count: how many.
+        cells: which cells are told.
+        core: how many groups of each owner were asked for; what follows them is left out of answers.
     """
 
     guard: Guard
     name: str
     receivers: tuple[Role, ...]
-    large: Flags | None
-    count: int
+    cells: Told
+    core: tuple[int, int]
+
+    @property
+    def flags(self) -> Flags:
+        """Which of the cells that were asked for are told; nothing at the helper."""
+        if self.cells.told is None:
+            return np.zeros((0, 0), dtype=np.bool_)
+        return self.cells.told[: self.core[0], : self.core[1]]
 
     def of(self, table: Shared) -> Shared:
         """The open cells of a shared table of the same shape: shared ``(count,)``."""
-        if table.share is None or self.large is None:
-            return Shared((self.count,), None)
-        return Shared((self.count,), table.share[self.large])
+        if table.share is None or self.cells.told is None:
+            return Shared((self.cells.count,), None)
+        return Shared((self.cells.count,), table.share[self.cells.told])
 
     def opened_counts(self, table: Shared, what: str) -> Reals | None:
         """Counts of the open cells, rounded as the policy says; ``None`` to who may not know."""
@@ -109,7 +149,7 @@ class Chosen:
             bits: the numbers are below 2^bits; used with a base.
         """
         found = self._opened([self.of(table) for table in tables], what, base, bits)
-        return None if found is None else list(found.reshape(len(tables), self.count))
+        return None if found is None else list(found.reshape(len(tables), self.cells.count))
 
     def _opened(self, chosen: Sequence[Shared], what: str, base: int, bits: int) -> Reals | None:
         rounded = round_to(self.guard.engine, join(*chosen), base, bits=bits)
@@ -120,9 +160,9 @@ class Chosen:
         return None if words is None else words.view(np.int64).astype(np.float64)
 
     def placed(self, numbers: Reals | None, closed: float) -> Reals | None:
-        """A table of the shape of the cells with the numbers in the open ones."""
-        if numbers is None or self.large is None:
+        """A table of what was asked for with the numbers in the open cells."""
+        if numbers is None or self.cells.told is None:
             return None
-        table = np.full(self.large.shape, closed)
-        table[self.large] = numbers
+        table = np.full(self.core, closed)
+        table[self.flags] = numbers
         return table

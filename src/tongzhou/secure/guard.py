@@ -2,8 +2,8 @@
 
 Statement
     Parties: asker and provider (owners); the helper (`aided`).
-    Both owners learn: which cells of a table hold the minimum of rows (with ``small = "refuse"`` only whether
-    all do), and that a request is refused.
+    Both owners learn: which cells of a table hold the minimum of rows, and whether what is left beside them
+    does (with ``small = "refuse"`` only whether all do); that a request is refused.
     The helper learns: how many cells are open, and which requests are refused.
     Nobody learns: a number that is not opened.
     Assumption: as `tongzhou.secure.comparison`.
@@ -37,7 +37,7 @@ from tongzhou.secure.shared import Shared
 from tongzhou.secure.suppression import open_cells
 from tongzhou.secure.whitening import row_bits
 
-__all__ = ["Course", "Guard", "Holder", "count_bits"]
+__all__ = ["Course", "Guard", "Holder", "Told", "count_bits"]
 
 Flags = NDArray[np.bool_]
 
@@ -57,6 +57,21 @@ class Holder:
     names: RowNames
     answered: Answered
     history: History
+
+
+@dataclass(frozen=True)
+class Told:
+    """Which cells of a table are told.
+
+    Attributes:
+        told: flags; ``None`` at the helper.
+        known: cells that are told, or that follow from totals that an owner may know; ``None`` at the helper.
+        count: how many are told.
+    """
+
+    told: Flags | None
+    known: Flags | None
+    count: int
 
 
 class Course(msgspec.Struct, frozen=True):
@@ -139,38 +154,59 @@ class Guard:
             )
 
     def large_cells(
-        self, name: str, counts: Shared, *, also: Shared | None = None, bounds: Words | None = None
-    ) -> tuple[Flags | None, int]:
-        """Which cells may be told.
+        self, name: str, counts: Shared, core: tuple[int, int], *, also: Shared | None = None
+    ) -> Told:
+        """Which cells of a table may be told; see `tongzhou.secure.suppression`.
 
         Args:
             name: of the request.
-            counts: shared ``(k_a, k_p)``.
-            also: shared ``(k_a, k_p)`` words of 0 and 1 that must be 1 too.
-            bounds: ``(k_a, k_p)`` the fewest rows of each cell. Then the cells are no table with totals, and
-                no cell is closed for the sake of another. Without them the policy's minimum holds for a
-                table.
-
-        Returns:
-            Flags ``(k_a, k_p)``, ``None`` at the helper; and how many they are.
+            counts: shared ``(k_a, k_p)``, what is left of the owners' rows last.
+            core: how many groups of each owner were asked for.
+            also: shared ``(k_a, k_p)`` words of 0 and 1 that must be 1 too in the cells that were asked for.
 
         Raises:
             GrantError: none may be.
         """
-        least = self.policy.minimum_rows if bounds is None else bounds
-        bits = at_least(self.engine, counts, least, bits=count_bits(self.rows))
+        bits = at_least(self.engine, counts, self.policy.minimum_rows, bits=count_bits(self.rows))
         if also is not None:
-            bits = multiply(self.engine, bits, also)
-        chosen = self._opened(name, bits)
-        if chosen is not None and bounds is None:
-            chosen = open_cells(chosen)
-        count = self.guided(Course(0 if chosen is None else int(chosen.sum()))).cells
+            left = np.ones(counts.shape, dtype=np.uint64)
+            left[: core[0], : core[1]] = 0
+            inside = Shared(also.shape, None if also.share is None else also.share * (1 - left))
+            bits = multiply(self.engine, bits, self.engine.add_public(inside, left))
+        large = self._opened(name, bits)
+        if large is None:
+            return self._told(name, None, None)
+        asked = np.zeros(large.shape, dtype=np.bool_)
+        asked[: core[0], : core[1]] = True
+        told = open_cells(large, core)
+        if told is None:
+            told = np.zeros_like(large)
+        return self._told(name, told, told | (large & ~asked))
+
+    def large_groups(self, name: str, counts: Shared, bounds: Words) -> Told:
+        """Which of some separate numbers may be told; no total connects them.
+
+        Args:
+            name: of the request.
+            counts: shared, any shape.
+            bounds: the fewest rows of each, of the same shape.
+
+        Raises:
+            GrantError: none may be.
+        """
+        bits = at_least(self.engine, counts, bounds, bits=count_bits(self.rows))
+        large = self._opened(name, bits)
+        return self._told(name, large, large)
+
+    def _told(self, name: str, told: Flags | None, known: Flags | None) -> Told:
+        count = self.guided(Course(0 if told is None else int(told.sum()))).cells
         if count:
-            return chosen, count
+            return Told(told, known, count)
         raise self.refusal(
             GrantError(
-                "statistic {name}: a group has fewer rows than the minimum of {minimum}, or one client makes "
-                "up too much of it, and nothing can be told without giving it away; ask for larger groups",
+                "statistic {name}: a group, or what is left beside it, has fewer rows than the minimum of "
+                "{minimum}, or one client makes up too much of it, and nothing can be told without giving it "
+                "away; ask for other groups",
                 name=name,
                 minimum=self.policy.minimum_rows,
             )

@@ -41,7 +41,7 @@ class Question:
     Attributes:
         name: the request's name.
         sets: ``(k, n)`` the groups of each owner in this process.
-        large: ``(k_a, k_p)`` which cells are to be told; ``None`` at the helper.
+        large: ``(k_a, k_p)`` which cells are to be told, or follow from what is; ``None`` at the helper.
         sketches: shared sketches of all cells, row by row, if any were made.
         width: of each owner, how many sums over its own columns are told to itself. It knows their values, so
             each is a weight of its rows.
@@ -91,18 +91,16 @@ class NumberedSets:
         width = len(provider)
         return [(int(i * width + j), (asker[i], provider[j])) for i, j in np.argwhere(self.large)]
 
-    def column_pairs(self) -> list[Pair]:
-        """Numbers of columns of either owner, each with that of a group of the other."""
-        found: list[Pair] = []
-        for i, j in np.argwhere(self.large):
-            found += [(number, self.groups["provider"][j]) for number in self.columns["asker"][i]]
-            found += [(self.groups["asker"][i], number) for number in self.columns["provider"][j]]
-        return found
-
     def met(self, owner: Role, place: int) -> list[int]:
         """Places of an owner's groups whose cell with one group of the other is open."""
         line = self.large[:, place] if owner == "asker" else self.large[place]
         return [int(one) for one in np.flatnonzero(line)]
+
+    def told(self, owner: Role) -> list[int]:
+        """Numbers of an owner's groups with an open cell, and of the columns within them."""
+        lines = np.flatnonzero(self.large.any(axis=1 - OWNERS.index(owner)))
+        columns = [number for line in lines for number in self.columns[owner][line]]
+        return [*(self.groups[owner][line] for line in lines), *columns]
 
     def numbers(self, owner: Role) -> list[int]:
         """Numbers of an owner's groups and columns, in the order of `own_sets`."""
@@ -163,17 +161,15 @@ def halves_of_entry(
     guard: Guard, question: Question, sets: NumberedSets, new: Sequence[Pair], sketches: Shared | None
 ) -> dict[Role, Entry]:
     """What each owner in this process writes down of an answer; see `tongzhou.secure.answered.Entry`."""
-    columns = tuple(sets.column_pairs())
     taken = np.empty((len(new), 0), dtype=np.uint64)
     if sketches is not None and sketches.share is not None:
         taken = sketches.share
     entries = {}
     for owner, holder in guard.holders.items():
-        place = OWNERS.index(owner)
-        told = {pair[place] for pair in (*new, *columns)}
+        told = set(sets.told(owner))
         own = zip(sets.numbers(owner), own_sets(guard, question, owner), strict=True)
         kept = {one: rows for one, rows in own if one in told and not holder.answered.is_known(one)}
-        entries[owner] = Entry(b"", kept, tuple(new), taken, columns)
+        entries[owner] = Entry(b"", kept, tuple(new), taken)
         # In mode local one process holds both halves: the first takes the whole, the second nothing.
         taken = np.zeros_like(taken)
     return entries

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from tongzhou.secure.comparison import negative
 from tongzhou.secure.differencing import admit
 from tongzhou.secure.group_parts import Chosen, held_sets, joint, owner_part, rows_of, with_columns
-from tongzhou.secure.guard import Guard, count_bits
+from tongzhou.secure.guard import Guard, Told, count_bits
 from tongzhou.secure.ladder import climb, quantile_ladder, rungs_below
 from tongzhou.secure.numbered_sets import Question
 from tongzhou.secure.owner_side import scaled_to_integers
@@ -70,16 +70,15 @@ def answer_quantiles(guard: Guard, request: Quantiles, sizes: Mapping[str, int])
     cells = joint(guard, parts)
     groups = parts[other].groups
     counts = cells.counts.reshaped(groups)
-    large, count = _large(guard, request, counts)
-    told = None if large is None else np.asarray(large.any(axis=1)).reshape(cells.counts.shape)
-    admit(guard, Question(request.name, held_sets(parts), told, cells.sketches))
+    told = _large(guard, request, counts)
+    known = None if told.known is None else np.asarray(told.known.any(axis=1)).reshape(cells.counts.shape)
+    admit(guard, Question(request.name, held_sets(parts), known, cells.sketches))
     below = join(*(one.reshaped(1, groups) for one in cells.sums[owner]))
     found = climb(guard.engine, owner, _passed(guard, request, counts, below), ladder)
-    chosen = Chosen(guard, request.name, request.receivers, large, count)
+    chosen = Chosen(guard, request.name, request.receivers, told, (groups, len(request.percents)))
     opened = chosen.opened([found.reshaped(groups, len(request.percents))], "quantiles")
     values = None if opened is None else chosen.placed(opened[0] / 10.0**_DECIMALS, np.nan)
-    flags = np.zeros((groups, len(request.percents)), dtype=np.bool_) if large is None else large
-    return QuantilesAnswer(request.name, request.receivers, request.percents, flags, values)
+    return QuantilesAnswer(request.name, request.receivers, request.percents, chosen.flags, values)
 
 
 def _own_ladder(guard: Guard, request: Quantiles, within: Flags) -> tuple[Words, list[Words]]:
@@ -91,13 +90,13 @@ def _own_ladder(guard: Guard, request: Quantiles, within: Flags) -> tuple[Words,
     return words, rungs_below(values, rungs, within)
 
 
-def _large(guard: Guard, request: Quantiles, counts: Shared) -> tuple[Flags | None, int]:
+def _large(guard: Guard, request: Quantiles, counts: Shared) -> Told:
     """Which quantiles have enough rows on either side: flags ``(k, q)``."""
     needed = [rows_needed(percent, guard.policy.minimum_rows) for percent in request.percents]
     wide = (counts.shape[0], len(needed))
     share = None if counts.share is None else np.repeat(counts.share[:, None], len(needed), axis=1)
     bounds = np.broadcast_to(np.array(needed, dtype=np.uint64), wide)
-    return guard.large_cells(request.name, Shared(wide, share), bounds=np.ascontiguousarray(bounds))
+    return guard.large_groups(request.name, Shared(wide, share), np.ascontiguousarray(bounds))
 
 
 def _passed(guard: Guard, request: Quantiles, counts: Shared, below: Shared) -> Shared:

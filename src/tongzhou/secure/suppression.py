@@ -10,8 +10,11 @@ So a table is closed far enough when every cut holds a cell that is itself large
 *large* closed cells alone connect each small cell's row with its column. Then everything that can be computed
 from totals and open cells tells about that large cell too, and so about at least the minimum of rows.
 
-The choice looks only at which cells are large, so both owners make the same one, and it tells nothing
-further.
+A table may have a last row and a last column for what is left of each owner's rows. Nobody asked for them, so
+they are never opened, but totals give them away like any other. With them a single group is a table of four
+cells: itself, and the three ways in which a client may be outside it.
+
+The choice looks only at which cells are large, so both owners make the same one; it tells nothing further.
 """
 
 from collections import deque
@@ -24,49 +27,50 @@ __all__ = ["open_cells"]
 Flags = NDArray[np.bool_]
 
 
-def open_cells(large: Flags) -> Flags | None:
+def open_cells(large: Flags, core: tuple[int, int] | None = None) -> Flags | None:
     """The cells of a table that may be opened.
 
     Args:
         large: ``(r, c)`` which cells hold at least the minimum. A table with one row or one column counts as
             one line with a known total.
+        core: how many rows and columns were asked for; what follows them is what is left. All, if not given.
 
     Returns:
         ``(r, c)`` flags, or ``None`` where nothing may be opened: no choice protects the small cells, or none
         leaves a cell open.
     """
-    if bool(large.all()):
-        return large.copy()
-    closed = _line(large.reshape(-1)) if 1 in large.shape else _grid(large)
-    if closed is None or bool(closed.all()):
+    rows, columns = large.shape if core is None else core
+    left = np.ones(large.shape, dtype=np.bool_)
+    left[:rows, :columns] = False
+    extra = _line(large, left) if 1 in large.shape else _grid(large, left)
+    if extra is None:
         return None
-    opened: Flags = ~closed.reshape(large.shape)
-    return opened
+    opened: Flags = large & ~left & ~extra
+    return opened if bool(opened.any()) else None
 
 
-def _line(large: Flags) -> Flags | None:
-    """One total: the small cells and one large neighbour of the first of them."""
-    candidates = np.flatnonzero(large)
-    if not len(candidates):
-        return None
-    closed = ~large
-    distance = np.abs(candidates - int(np.flatnonzero(closed)[0]))
-    closed[candidates[int(np.argmin(distance))]] = True
-    return closed
+def _line(large: Flags, left: Flags) -> Flags | None:
+    """One total: where a cell is small, a large one must be closed, if need be the nearest to the first."""
+    extra = large & left
+    small, candidates = np.flatnonzero(~large), np.flatnonzero(large)
+    if len(small) and not bool(extra.any()):
+        if not len(candidates):
+            return None
+        nearest = candidates[int(np.argmin(np.abs(candidates - int(small[0]))))]
+        extra.reshape(-1)[nearest] = True
+    return extra
 
 
-def _grid(large: Flags) -> Flags | None:
+def _grid(large: Flags, left: Flags) -> Flags | None:
     """Totals of rows and columns: close a path of large cells around each small one."""
-    closed = ~large
-    extra = np.zeros_like(closed)
+    extra = large & left
     for row, column in np.argwhere(~large):
         path = _path(large, extra, int(row), int(column))
         if path is None:
             return None
         for cell in path:
             extra[cell] = True
-    flags: Flags = closed | extra
-    return flags
+    return extra
 
 
 def _path(large: Flags, extra: Flags, row: int, column: int) -> list[tuple[int, int]] | None:

@@ -29,7 +29,7 @@ from tongzhou.secure.cells import JointCells, Part
 from tongzhou.secure.clear import tell
 from tongzhou.secure.comparison import at_least
 from tongzhou.secure.differencing import admit
-from tongzhou.secure.group_parts import Chosen, held_sets, joint, owner_part, rows_of, with_columns
+from tongzhou.secure.group_parts import Chosen, framed, held_sets, joint, owner_part, rows_of, with_columns
 from tongzhou.secure.guard import Guard, count_bits
 from tongzhou.secure.ladder import RUNGS_OF_LARGEST, climb, largest_ladder, rungs_above
 from tongzhou.secure.numbered_sets import Question
@@ -85,14 +85,16 @@ def answer_totals(guard: Guard, request: Totals, sizes: Sizes) -> TotalsAnswer:
     """
     _refuse_rounded_variance(guard, request)
     parts = {owner: _part(guard, request, sizes, owner) for owner in OWNERS}
-    cells = joint(guard, parts)
+    core = (parts["asker"].groups, parts["provider"].groups)
+    wide = framed(guard, parts, request.where, request.by)
+    cells = joint(guard, wide)
     sums = _by_column(guard, request, cells)
     also = _no_client_rules(guard, request, sums) if _looks_at_largest(guard) and sums else None
-    large, count = guard.large_cells(request.name, cells.counts, also=also)
+    told = guard.large_cells(request.name, cells.counts, core, also=also)
     own = _own_columns(guard, request, parts)
-    admit(guard, Question(request.name, held_sets(parts), large, cells.sketches, _widths(request), own))
+    admit(guard, Question(request.name, held_sets(wide), told.known, cells.sketches, _widths(request), own))
     exponents = _told_exponents(guard, request, parts)
-    chosen = Chosen(guard, request.name, request.receivers, large, count)
+    chosen = Chosen(guard, request.name, request.receivers, told, core)
     counts = chosen.opened_counts(cells.counts, "counts")
     base = _base_in_units(guard, request)
     totals = (
@@ -115,17 +117,18 @@ def answer_evidence(guard: Guard, request: Evidence, sizes: Sizes) -> EvidenceAn
         label = [_label(guard.holders[labelled].side, request.label, rows_of(parts[labelled]))]
         own[labelled] = np.array(label, dtype=np.float64)
     parts[labelled] = with_columns(parts[labelled], 1, label)
-    cells = joint(guard, parts)
-    large, count = guard.large_cells(request.name, cells.counts)
+    core = (parts["asker"].groups, parts["provider"].groups)
+    wide = framed(guard, parts, request.where, [request.bins])
+    cells = joint(guard, wide)
+    told = guard.large_cells(request.name, cells.counts, core)
     width: dict[Role, int] = {labelled: 1} if labelled in request.receivers else {}
     own = own if width else {}
-    admit(guard, Question(request.name, held_sets(parts), large, cells.sketches, width, own))
-    chosen = Chosen(guard, request.name, request.receivers, large, count)
+    admit(guard, Question(request.name, held_sets(wide), told.known, cells.sketches, width, own))
+    chosen = Chosen(guard, request.name, request.receivers, told, core)
     rows = chosen.placed(chosen.opened_counts(cells.counts, "rows"), -1)
     events = chosen.placed(chosen.opened_counts(cells.sums[labelled][0], "events"), -1)
-    flags = np.zeros(sizes[request.bins], dtype=np.bool_) if large is None else large.reshape(-1)
     found = [None if table is None else table.reshape(-1).astype(np.int64) for table in (rows, events)]
-    return EvidenceAnswer(request.name, request.receivers, flags, *found)
+    return EvidenceAnswer(request.name, request.receivers, chosen.flags.reshape(-1), *found)
 
 
 # --- what the owners bring ---------------------------------------------------------------------------------
@@ -328,7 +331,6 @@ def _answer(
     totals: Sequence[Reals] | None,
     variances: Sequence[Reals] | None,
 ) -> TotalsAnswer:
-    flags = np.zeros((0, 0), dtype=np.bool_) if chosen.large is None else chosen.large
     whole = chosen.placed(counts, -1)
     tables: list[dict[str, Reals]] = []
     for numbers, scale in ((totals, 10.0**-request.decimals), (variances, 1.0)):
@@ -337,7 +339,7 @@ def _answer(
     return TotalsAnswer(
         request.name,
         request.receivers,
-        flags,
+        chosen.flags,
         None if whole is None else whole.astype(np.int64),
         *tables,
     )
