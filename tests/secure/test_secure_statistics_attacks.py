@@ -220,10 +220,11 @@ def opposite_conditions(one: Town, policy: DisclosurePolicy, mode: Mode) -> floa
 
 def difference_on_both_sides(one: Town, policy: DisclosurePolicy, mode: Mode) -> float | None:
     """Conditions of both owners that differ in hundreds of clients, so that the cells differ in four."""
-    late = (one.provider["gone"] > 0) & (np.arange(ROWS) >= 400)
-    late[100:200] = True
-    one.asker |= {"a": flags(np.arange(ROWS) < 540), "b": flags(np.arange(ROWS) >= 300)}
-    one.provider["late"] = flags(late)
+    rows = np.arange(ROWS)
+    late = (one.provider["gone"] > 0) & (rows >= 400)
+    one.provider["gone"][560:580] = 1.0
+    one.asker |= {"a": flags(rows < 540), "b": flags(rows >= 300)}
+    one.provider["late"] = flags(late | ((rows >= 100) & (rows < 200)))
     requests = [
         count("one", flagged("asker.a"), flagged("provider.gone")),
         count("other", flagged("asker.b"), flagged("provider.late")),

@@ -29,7 +29,8 @@ class DisclosurePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         sum_base: sums are rounded to a multiple of this, in the units of their column; 0 rounds nothing.
         largest_share: the most that the largest single contribution to a sum may be, in percent of the sum of
             absolute values; 100 allows any.
-        groups: most different groups that are ever answered.
+        groups: most different groups that are ever answered, those included that follow from totals: what is
+            left of either owner's rows beside the groups that were asked for.
         refusals: requests refused by the contents of the data, after which nothing is answered any more: each
             refusal tells one bit.
     """
@@ -45,7 +46,7 @@ class DisclosurePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     largest_share: Annotated[
         int, Meta(ge=1, le=100, description="largest contribution to a sum, in percent")
     ] = 100
-    groups: Annotated[int, Meta(ge=1, le=2000, description="most different groups answered")] = 200
+    groups: Annotated[int, Meta(ge=1, le=2000, description="most different groups answered")] = 500
     refusals: Annotated[int, Meta(ge=0, le=1000, description="most requests refused")] = 10
 
 

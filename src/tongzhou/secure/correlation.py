@@ -8,23 +8,22 @@ Statement
     The helper learns: the shapes.
     Both owners learn nothing further.
     Assumption: as `tongzhou.secure.aided` and `tongzhou.secure.linear`.
-    Cost: n rows, d_a and d_p columns: 8 n (d_a + d_p) bytes and one round; the factors 2 k + 7 rounds on
-    small matrices for k = 13.
+    Cost: n rows, d_a and d_p columns: 8 n (d_a + d_p) bytes and one round; the factors 2 k + 9 rounds on
+    small matrices, k = 13.
     Papers: as `tongzhou.secure.aided` and `tongzhou.secure.linear`.
 
 Each owner scales its columns to mean 0 and length 1. The products of the columns are the correlations, right
 to 1e-7.
 
 The factors are the diagonal of the inverse of the correlation matrix. Each owner makes its own columns
-uncorrelated first,
-by itself: with ``R_a = L_a L_aᵀ`` what is left between the owners is ``B = L_a^-1 C L_p^-T``, whose squared
-singular values are the canonical correlations, and::
+uncorrelated first, by itself: with ``R_a = L_a L_aᵀ`` what is left between the owners is
+``B = L_a^-1 C L_p^-T``, whose singular values are the canonical correlations, and::
 
     R^-1 = [L_a^-T W L_a^-1, .; ., L_p^-T (1 + Bᵀ W B) L_p^-1],    W = (1 - B Bᵀ)^-1
 
-W is computed under protection (`tongzhou.secure.linear`), where 1 - B Bᵀ has its eigenvalues in (0, 1]. They
-must not be below 2^-9: then columns of the two owners determine each other, and factors beyond 500 are too
-small.
+W is computed under protection (`tongzhou.secure.linear`): the eigenvalues of 1 - B Bᵀ lie in (0, 1]. Factors
+up to 500 are right to a thousandth; where columns of the two owners determine each other beyond that, they
+are told too small, but not below 500.
 """
 
 import numpy as np

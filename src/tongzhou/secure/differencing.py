@@ -10,15 +10,16 @@ Statement
     Assumption: as `tongzhou.secure.sketches`.
     Cost: for f new and e earlier cells f e comparisons, and 16 KB each way for each of the f + e; for each
     row set asked about again, one product for each set that it was asked with. Fourteen rounds at most.
+    Cells that follow from totals (what is left beside a group) count as answered.
     Papers: as `tongzhou.secure.row_audit` and `tongzhou.secure.sketches`.
 
 1. *Many groups*. Only so many different cells are ever answered.
-2. *Own audit*. Each owner holds all its own row sets that were answered with the same rows of the other
-   against `tongzhou.secure.row_audit`: no sum or difference of those answers tells of fewer than the minimum
-   of its rows.
-3. *Left over*. Sums and differences of those answers lead to further groups. They are counted with the
-   other's rows as if they had been asked for, and each must hold the minimum. That stops the tracker whose
-   target is large on the asker's side and small only among the provider's rows.
+2. *Own audit*. Each owner holds all its own row sets, of this and of all earlier answers, against
+   `tongzhou.secure.row_audit`: no sum or difference of answers tells of fewer than the minimum of its rows.
+3. *Left over*. Where an owner asks again about a row set of the other, sums and differences of those answers
+   lead to further groups. They are counted with the other's rows as if they had been asked for, and each must
+   hold the minimum. That stops the tracker whose target is large on the asker's side and small only among the
+   provider's rows.
 4. *Differences*. Every two answered cells differ in at least the minimum of rows, unless they are of the same
    two row sets.
 

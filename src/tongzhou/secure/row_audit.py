@@ -3,9 +3,8 @@
 Each answered sum is a known weight for each row (a group: 1 for its rows) applied to numbers that the reader
 does not know. Whoever adds and subtracts answers gets other weights: all of the *span* of the answered ones.
 If the span holds weights on fewer rows than the minimum, those rows' numbers are told, however many answers
-the
-way there takes: differences, trackers, anything linear (Chin and Ozsoyoglu, Auditing and inference control in
-statistical databases, IEEE TSE 1982; Denning, Denning and Schwartz, The tracker, ACM TODS 1979).
+the way there takes: differences, trackers, anything linear (Chin and Ozsoyoglu, Auditing and inference
+control in statistical databases, IEEE TSE 1982; Denning, Denning and Schwartz, The tracker, ACM TODS 1979).
 
 To find the sparsest weights of a span is hard, but a bound is easy. Let h_i be the *leverage* of row i, the
 squared length of its part of an orthonormal basis of the span (Hoaglin and Welsch, The hat matrix in
@@ -18,6 +17,10 @@ and S has at least ``1 / max h`` rows. `tells_of_fewer` therefore says no only w
 answers lies on at least the minimum of rows. It says yes too often rather than too seldom: think of each row
 as having a budget of 1 / (minimum - 1), of which a new group of s rows takes up to 1 / s from each of its
 rows.
+
+The numbers that the weights apply to may differ from answer to answer (other conditions of the other owner,
+another column), and may be related in ways the reader knows: whatever is computed is, for each of them, a
+combination of the answered weights. So one audit of all sets together covers them all.
 
 The bound holds for any real weights, so columns of a correlation are audited with the groups; a row with an
 outlying value has a large leverage, as it should.

@@ -5,14 +5,13 @@ Statement
     Who learns what: nobody learns anything. Each owner keeps its share of a sketch, which is uniform.
     Assumption: as the engine; BLAKE2b under the owners' key is a pseudorandom function.
     Cost: the product of the groups with the other owner's rows, 16 bytes a row and cell; comparing f new with
-    e
-    earlier cells: 48 KB for each of the f, 16 KB each way for each of the f + e, two rounds, f e comparisons.
+    e earlier cells: 48 KB for each of the f, 16 KB each way for each of the f + e, two rounds, and f e
+    comparisons.
     Paper: Charikar, Chen and Farach-Colton, Finding frequent items in data streams (ICALP 2002), whose sketch
     keeps the squared length of a vector.
 
 Each row has a bucket and a sign under a key that the owners share. The sketch of a group is, for each bucket,
-the
-sum of the signs of its rows: a linear map, so it is computed from shares without a word. The squared
+the sum of the signs of its rows: a linear map, so it is computed from shares without a word. The squared
 distance of two sketches is the number of rows in which the groups differ, but for rows that fall into one
 bucket: with d rows there are about ``d² / 2m`` such pairs, and each moves the number by two. `threshold` adds
 to the minimum what such collisions may add to the distance of groups that differ in fewer rows, with a chance

@@ -2,20 +2,21 @@
 
 Statement
     Parties: asker and provider (owners); the helper (`aided`).
-    Both owners learn: which cells are open, as `tongzhou.secure.guard` says; with variances, for each column
-    the power of two next above its standard deviation.
+    Both owners learn: which cells are open, as `tongzhou.secure.guard` says; of a category without
+    conditions, whether it covers all rows; with variances, for each column the power of two next above its
+    standard deviation.
     The receivers learn: counts, sums and variances of the open cells, rounded as the policy says.
-    The helper learns: the shapes, and how many cells are open.
+    The helper learns: the shapes, how many cells are open, whether categories cover all rows.
     Assumption: as `tongzhou.secure.cells` and `tongzhou.secure.comparison`.
-    Cost: that of the cells. A variance takes two more columns and two rounds, the rule on the largest
-    contribution 65 columns, and 65 comparisons a cell.
+    Cost: that of the cells, with one group more for what is left of an owner's rows. A variance takes two
+    more columns and two rounds, the rule on the largest contribution 65 columns, and 65 comparisons a cell.
     Papers: as `tongzhou.secure.aided`.
 
 A sum is exact: a sum of integers. A variance is ``(N Σ z² - (Σ z)²) / N (N - 1)`` with z the deviation from
 the mean of the owner's rows over 2^e, rounded to f bits, ``2 f = 61 - 2 log2 n``. Its numerator is computed
-from shares and opened instead of Σ z and Σ z², which would tell the mean of the owner's other rows. The part
-2^-2f by which a single square may be off is 1e-9 of the column's variance for thirty thousand rows, 1e-6 for
-a million.
+from shares and opened instead of Σ z and Σ z², which would tell the mean of the owner's other rows. The
+rounding of z moves a variance by about 2^-f over the root of N, in units of the column's variance: for groups
+of a hundred, 3e-6 with thirty thousand rows and 1e-4 with a million.
 """
 
 from collections.abc import Mapping, Sequence
