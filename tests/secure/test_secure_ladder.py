@@ -54,6 +54,15 @@ def test_no_clients_value_is_told_as_it_stands() -> None:
     ]
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 200), st.integers(2, 60), st.integers(1, 40))
+def test_enough_values_lie_between_two_rungs(size: int, rungs: int, fewest: int) -> None:
+    ladder = quantile_ladder(np.arange(size) * 1.0, rungs, fewest=fewest)
+    assert len(ladder) == rungs
+    counts = np.diff(np.searchsorted(np.arange(size), ladder, side="right"), prepend=0)
+    assert min(counts[counts > 0]) >= min(fewest, size)
+
+
 def test_a_grid_of_no_values_is_zero() -> None:
     assert quantile_ladder(np.empty(0), 3).tolist() == [0, 0, 0]
 

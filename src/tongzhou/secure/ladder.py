@@ -28,16 +28,20 @@ to its 65,536th part; the bound is at most 19 % too large."""
 _DIGITS = 3
 
 
-def quantile_ladder(values: Reals, rungs: int) -> Reals:
+def quantile_ladder(values: Reals, rungs: int, *, fewest: int = 1) -> Reals:
     """Ascending rungs at even quantiles of the values, rounded up to three digits; the last tops all values.
 
     Args:
         values: ``(n,)`` numbers.
-        rungs: how many; repeated where the values are few.
+        rungs: how many; the last one is repeated where there are fewer.
+        fewest: values that lie between two rungs, or on the upper one, at least.
     """
+    if not len(values):
+        return np.zeros(rungs)
     ordered = np.sort(values)
-    places = np.ceil(np.arange(1, rungs + 1) * len(ordered) / rungs).astype(np.int64) - 1
-    chosen = ordered[np.maximum(places, 0)] if len(ordered) else np.zeros(rungs)
+    steps = max(1, min(rungs, len(ordered) // max(fewest, 1)))
+    places = np.ceil(np.arange(1, steps + 1) * len(ordered) / steps).astype(np.int64) - 1
+    chosen = np.concatenate([ordered[places], np.repeat(ordered[-1:], rungs - steps)])
     # Rounded up, so that each value stays at or below its rung.
     size = 10.0 ** (np.floor(np.log10(np.maximum(np.abs(chosen), 1e-300))) + 1 - _DIGITS)
     rounded = np.where(chosen == 0, 0.0, np.ceil(chosen / size) * size)

@@ -10,8 +10,8 @@ Statement
     Papers: as `tongzhou.secure.aided` and `tongzhou.secure.comparison`.
 
 The q-quantile is the smallest value of the grid that at least q percent of the group's rows do not exceed:
-the true one, rounded up to the grid. The grid has even quantiles of the owner's column, to three digits, so
-that no value of a single client is told as it stands.
+the true one, rounded up to the grid. The grid has even quantiles of the owner's column, to three digits, with
+the minimum of the owner's rows between any two of them, so that no value of a single client is told.
 """
 
 from collections.abc import Mapping
@@ -85,7 +85,7 @@ def _own_ladder(guard: Guard, request: Quantiles, within: Flags) -> tuple[Words,
     """The owner's grid in units of the last decimal, and which rows lie at or below each of its values."""
     side = guard.holders[owner_of(request.column)[0]].side
     values = side.column(request.column, within)
-    rungs = quantile_ladder(values[within], request.grid)
+    rungs = quantile_ladder(values[within], request.grid, fewest=guard.policy.minimum_rows)
     words = scaled_to_integers(rungs, _DECIMALS, bits=_GRID_BITS, column=request.column)
     return words, rungs_below(values, rungs, within)
 

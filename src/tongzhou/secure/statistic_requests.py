@@ -122,7 +122,7 @@ class Quantiles(_Request, frozen=True, kw_only=True, tag="quantiles"):
         by: category of the other owner; none for one group.
         where: conditions, all of which hold.
         grid: among how many values the quantile is sought; they are even quantiles of the owner's column, to
-            three digits.
+            three digits, and fewer where there would be fewer rows between them than the minimum.
     """
 
     column: _Column
