@@ -17,6 +17,7 @@ import numpy as np
 from bench.kind_jobs import found_by, task_and_input, warm_up
 from bench.list_jobs import list_query, list_setup
 from bench.measures import Meter, peak_rss_mb
+from bench.statistics_jobs import compare_play, statistics_play
 from bench.trio import BEHIND
 from tongzhou.parties.identity import Identity
 from tongzhou.parties.trust import TrustStore
@@ -222,6 +223,8 @@ JOBS: dict[str, Callable[[Seat, list[str]], Result]] = {
     "list-setup": list_setup,
     "list-query": list_query,
     "kind": _kind,
+    "statistics": statistics_play,
+    "compare": compare_play,
 }
 """What a party can play."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as command
-from bench import boosting, card, joint_lr, matching
+from bench import boosting, card, joint_lr, joint_statistics, matching
 
 MANUAL = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 
@@ -133,6 +133,27 @@ def test_no_gap_without_lightgbm(boosted: dict) -> None:
         if name.startswith("lightgbm"):
             boosted[name] = {"skipped": "not asked for"}
     assert boosting.figures(boosted)["auc_gap"] is None
+
+
+def test_figures_of_statistics() -> None:
+    kinds = ("correlation", "inflation", "group sums", "quantiles")
+    subjects = {
+        f"{who} {kind}": {"rows": 30_000, "cpu_s": cpu_s, "answer": [1.0, answer]}
+        for kind in kinds
+        for who, cpu_s, answer in (("tongzhou", 0.2, 2.5), ("numpy", 0.01, 2.0))
+    }
+    subjects["tongzhou comparisons"] = {"rows": 100_000, "cpu_s": 0.2}
+    subjects["numpy quantiles"] = {"skipped": "it took longer than 120 s", "rows": 30_000}
+    assert joint_statistics.figures(subjects) == {
+        "correlation_cpu_vs_numpy": 20.0,
+        "inflation_cpu_vs_numpy": 20.0,
+        "group_sums_cpu_vs_numpy": 20.0,
+        "quantiles_cpu_vs_numpy": None,
+        "correlation_gap": 0.5,
+        "inflation_gap": 0.5,
+        "group_sums_gap": 0.5,
+        "signs_per_cpu_s": 500_000.0,
+    }
 
 
 @pytest.mark.parametrize("name", sorted(command.BENCHES))

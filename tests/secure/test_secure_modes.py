@@ -12,8 +12,11 @@ from tongzhou.secure.boost_tasks import BoostScoreInput, BoostScoreTask, BoostTa
 from tongzhou.secure.exchange import Exchange
 from tongzhou.secure.logistic import LogisticSettings, OwnerBlock
 from tongzhou.secure.matching import MatchSettings
+from tongzhou.secure.owner_side import StatisticsInput
 from tongzhou.secure.party import Party
 from tongzhou.secure.simulate import simulate
+from tongzhou.secure.statistic_requests import Totals
+from tongzhou.secure.statistics import StatisticsTask
 from tongzhou.secure.stepwise import Drop
 from tongzhou.secure.tasks import (
     SUPPORT,
@@ -201,6 +204,7 @@ def test_what_a_mode_cannot_do_is_refused_by_name(task: str, mode: Mode) -> None
         (ScoreTask(1, 1, 1, 9), None, None),
         (BoostTask(BOOST), ASKER, PROVIDER),
         (BoostScoreTask(1, 1, 1), None, None),
+        (StatisticsTask(1, (Totals(name="count"),)), StatisticsInput(), StatisticsInput()),
     ],
 )
 def test_tasks_without_a_pair_protocol_never_fall_back(task: Any, asker: Any, provider: Any) -> None:

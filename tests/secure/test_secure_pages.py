@@ -10,9 +10,14 @@ from tongzhou.secure import (
     blocks,
     boost_scoring,
     boosting,
+    cells,
+    comparison,
+    correlation,
     counting,
     dcf,
+    differencing,
     dpf,
+    guard,
     list_gate,
     list_keys,
     list_query,
@@ -20,9 +25,15 @@ from tongzhou.secure import (
     logistic,
     matching,
     noise,
+    quantiles,
     retrieval,
+    row_audit,
     scoring,
+    sketches,
     staircase,
+    statistics,
+    suppression,
+    totals,
 )
 
 PAGES = Path(__file__).parents[2] / "docs" / "protocols"
@@ -34,6 +45,19 @@ MODULES = {
     "logistic": [logistic, staircase],
     "matching": [matching.match_dh, matching.match_aided],
     "scoring": [scoring],
+    "statistics": [
+        statistics,
+        totals,
+        quantiles,
+        correlation,
+        cells,
+        guard,
+        differencing,
+        row_audit,
+        suppression,
+        sketches,
+        comparison,
+    ],
 }
 AUTHORS = {
     "boosting": [
@@ -70,6 +94,29 @@ AUTHORS = {
     "logistic": ["Boura", "Chillotti", "Gama", "Jetchev", "Peceny", "Petric", "Korzilius", "Schoenmakers"],
     "matching": ["Meadows", "Huberman", "Franklin", "Hogg", "Kamara", "Mohassel", "Raykova", "Sadeghian"],
     "scoring": [],
+    "statistics": [
+        "Denning",
+        "Schwartz",
+        "Chin",
+        "Ozsoyoglu",
+        "Kenthapadi",
+        "Mishra",
+        "Nissim",
+        "Gusfield",
+        "Kao",
+        "Hoaglin",
+        "Welsch",
+        "Charikar",
+        "Farach-Colton",
+        "Ishai",
+        "Kushilevitz",
+        "Meldgaard",
+        "Orlandi",
+        "Paskin-Cherniavsky",
+        "Garay",
+        "Schoenmakers",
+        "Villegas",
+    ],
 }
 
 
@@ -133,6 +180,17 @@ def test_every_page_has_a_statement(name: str) -> None:
         ),
         ("matching", ["64 bytes for each identifier of the asker", "16 bytes an identifier to the helper"]),
         ("scoring", ["8 m (d + 3) bytes"]),
+        (
+            "statistics",
+            [
+                "8 n (k_a + k_p (1 + v_p))",
+                "8 n v_a (k_a + k_p) more",
+                "8 n k_p (k_a + 1)",
+                "8 n (d_a + d_p)",
+                "at most 250 bytes",
+                "16 KB each way",
+            ],
+        ),
     ],
 )
 def test_pages_and_modules_say_the_same_costs(name: str, formulas: list[str]) -> None:
@@ -152,4 +210,10 @@ def test_modules_that_a_page_names_exist(name: str) -> None:
 def test_the_example_runs(name: str) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", page(name), re.DOTALL)
     assert "assert " in code
+
+
+@pytest.mark.parametrize("name", ["aided", "statistics"])
+def test_the_examples_run(name: str) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", page(name), re.DOTALL)
+    assert "assert outcome" in code
     exec(compile(code, f"{name}.md", "exec"), {})

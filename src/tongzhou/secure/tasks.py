@@ -68,6 +68,7 @@ SUPPORT: Final[dict[str, tuple[Mode, ...]]] = {
     "join": ("local", "aided", "pair"),
     "common to all": ("local", "aided", "pair"),
     "cached match": ("local", "aided", "pair"),
+    "statistics": ("local", "aided"),
 }
 """Which task runs in which mode. Matching by Diffie–Hellman needs no helper, so it is a `pair` task too."""
 
