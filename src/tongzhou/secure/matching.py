@@ -4,7 +4,6 @@ Both functions return, for each owner, the places of the common identifiers in i
 both owners share (and that says nothing about either list's own order).
 """
 
-import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from nacl import bindings as sodium
 from numpy.typing import NDArray
 
 from tongzhou.errors import DataError, ProtocolError
+from tongzhou.secure.group import hash_to_group
 from tongzhou.secure.party import Party, Role
 from tongzhou.secure.prg import Stream, new_seed
 from tongzhou.secure.refusals import too_few_common
@@ -224,10 +224,7 @@ def _prefix(context: str) -> bytes:
 
 def _to_point(context: str, identifier: str) -> bytes:
     """Hash to the prime-order group, as an X25519 u-coordinate."""
-    digest = hashlib.sha512(_prefix(context) + identifier.encode()).digest()
-    left = sodium.crypto_core_ed25519_from_uniform(digest[:_POINT_BYTES])
-    right = sodium.crypto_core_ed25519_from_uniform(digest[_POINT_BYTES:])
-    point = sodium.crypto_core_ed25519_add(left, right)
+    point = hash_to_group(_prefix(context) + identifier.encode())
     return bytes(sodium.crypto_sign_ed25519_pk_to_curve25519(point))
 
 
