@@ -51,7 +51,8 @@ class OtSender:
     """
 
     def __init__(self, link: Link) -> None:
-        self._link = link
+        self.link: Link = link
+        """To the receiver."""
         self.delta: Blocks = Stream(new_seed()).words(2)
         """``(2,)``: the secret difference Δ."""
         choices = np.unpackbits(self.delta.view(np.uint8), bitorder="little").astype(np.bool_)
@@ -73,7 +74,7 @@ class OtSender:
         out = np.empty((count, 2), dtype=np.uint64)
         for start, stop, padded in _batches(count):
             spec = ArraySpec("<u8", (WIDTH, padded // 64))
-            _, (hidden,) = self._link.recv("ot.columns", None, [spec])
+            _, (hidden,) = self.link.recv("ot.columns", None, [spec])
             for column, chosen, row in zip(self._columns, self._choices, hidden, strict=True):
                 drawn = column.words(padded // 64)
                 # q = G(k) ^ Δ·u, in the array that arrived.
@@ -101,14 +102,26 @@ class OtSender:
         """
         wanted = differences.reshape(len(differences), -1)
         zero, one = self.pads(*wanted.shape)
-        self._link.send("ot.differences", None, [zero + wanted - one])
+        self.link.send("ot.differences", None, [zero + wanted - one])
         random: Words = zero.reshape(differences.shape)
         return random
 
     def messages(self, zero: Words, one: Words) -> None:
         """Transfer chosen messages, ``(m,)`` or ``(m, w)`` words each: the receiver gets one of the two."""
         both = np.stack([part.reshape(len(part), -1) for part in (zero, one)])
-        self._link.send("ot.messages", None, [both ^ self.pads(both.shape[1], both.shape[2])])
+        self.link.send("ot.messages", None, [both ^ self.pads(both.shape[1], both.shape[2])])
+
+    def delta_rows(self, count: int) -> Words:
+        """For each bit of Δ a row of random words, ``(128, count)``.
+
+        The receiver, who names `count` words a, gets the same rows without the bits: row j differs by a where
+        bit j of Δ is 1.
+        """
+        _, (rows,) = self.link.recv("ot.rows", None, [ArraySpec("<u8", (WIDTH, count))])
+        for column, chosen, row in zip(self._columns, self._choices, rows, strict=True):
+            drawn = column.words(count)
+            row[:] = drawn ^ row if chosen else drawn
+        return rows
 
     def _next(self, count: int) -> int:
         first, self._used = self._used, self._used + count
@@ -126,7 +139,8 @@ class OtReceiver:
     """
 
     def __init__(self, link: Link) -> None:
-        self._link = link
+        self.link: Link = link
+        """To the sender."""
         self._columns = [tuple(Stream(key.tobytes()) for key in pair) for pair in send_base(link, WIDTH)]
         key, _ = link.recv("ot.hash", bytes)
         if len(key) != HASH_KEY_BYTES:
@@ -153,7 +167,7 @@ class OtReceiver:
                 rows[place] = zero.words(padded // 64)
                 np.bitwise_xor(rows[place], one.words(padded // 64), out=hidden[place])
             hidden ^= chosen
-            self._link.send("ot.columns", None, [hidden])
+            self.link.send("ot.columns", None, [hidden])
             out[start:stop] = transpose_bits(rows)[: stop - start]
         return out
 
@@ -174,7 +188,7 @@ class OtReceiver:
         """
         count = 1 if words is None else words
         pads = self.pads(choices, count)
-        _, (told,) = self._link.recv("ot.differences", None, [ArraySpec("<u8", pads.shape)])
+        _, (told,) = self.link.recv("ot.differences", None, [ArraySpec("<u8", pads.shape)])
         told *= choices.astype(np.uint64)[:, None]
         told += pads
         return told[:, 0] if words is None else told
@@ -183,9 +197,20 @@ class OtReceiver:
         """The chosen messages: ``(m, words)``, or ``(m,)``."""
         count = 1 if words is None else words
         pads = self.pads(choices, count)
-        _, (both,) = self._link.recv("ot.messages", None, [ArraySpec("<u8", (2, *pads.shape))])
+        _, (both,) = self.link.recv("ot.messages", None, [ArraySpec("<u8", (2, *pads.shape))])
         pads ^= np.where(choices[:, None], both[1], both[0])
         return pads[:, 0] if words is None else pads
+
+    def delta_rows(self, values: Words) -> Words:
+        """``(128, n)``: the sender's rows, each less ``values (n,)`` where the sender's bit is 1 (by XOR)."""
+        rows = np.empty((WIDTH, len(values)), dtype=np.uint64)
+        hidden = np.empty_like(rows)
+        for place, (zero, one) in enumerate(self._columns):
+            rows[place] = zero.words(len(values))
+            np.bitwise_xor(rows[place], one.words(len(values)), out=hidden[place])
+        hidden ^= values
+        self.link.send("ot.rows", None, [hidden])
+        return rows
 
 
 def _batches(count: int) -> Iterator[tuple[int, int, int]]:
