@@ -43,11 +43,11 @@ def test_matching_by_diffie_hellman() -> None:
 
 
 def test_blind_matching() -> None:
-    """16 bytes an identifier to the helper, 8 a match back to each owner."""
+    """12 bytes an identifier to the helper, 8 a match back to each owner."""
     watch = Watch()
     left, right = [f"c{n}" for n in range(30)], [f"c{n}" for n in range(20, 70)]
     outcome = simulate("aided", MatchTask(MatchSettings(1, "run"), "aided"), left, right, watch=watch)
-    assert travelled(watch) == 16 * 80 + 8 * 2 * 10
+    assert travelled(watch) == 12 * 80 + 8 * 2 * 10
     assert rounds(outcome, "asker") == rounds(outcome, "provider") == 1
 
 
