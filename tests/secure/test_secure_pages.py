@@ -5,22 +5,79 @@ from pathlib import Path
 
 import pytest
 
-from tongzhou.secure import aided, counting, logistic, matching, scoring, staircase
+from tongzhou.secure import (
+    accumulate_code,
+    aided,
+    base_ot,
+    counting,
+    fixed_hash,
+    ggm,
+    logistic,
+    matching,
+    matching_aided,
+    matching_vole,
+    ot_extension,
+    scoring,
+    staircase,
+    vole,
+)
 
 PAGES = Path(__file__).parents[2] / "docs" / "protocols"
 MODULES = {
     "aided": [aided],
     "counting": [counting],
     "logistic": [logistic, staircase],
-    "matching": [matching.match_dh, matching.match_aided],
+    "matching": [matching.match_dh, matching_vole, matching_aided],
     "scoring": [scoring],
+    "transfers": [base_ot, ot_extension, fixed_hash, ggm, accumulate_code, vole],
 }
 AUTHORS = {
     "aided": ["Beaver", "Escudero", "Ghosh", "Keller", "Rachuri", "Scholl"],
     "counting": ["Chase", "Ghosh", "Poburinnaya"],
     "logistic": ["Boura", "Chillotti", "Gama", "Jetchev", "Peceny", "Petric", "Korzilius", "Schoenmakers"],
-    "matching": ["Meadows", "Huberman", "Franklin", "Hogg", "Kamara", "Mohassel", "Raykova", "Sadeghian"],
+    "matching": [
+        *("Meadows", "Huberman", "Franklin", "Hogg", "Raghuraman", "Rindal"),
+        *("Kamara", "Mohassel", "Raykova", "Sadeghian"),
+    ],
     "scoring": [],
+    "transfers": [
+        *(
+            "Masny",
+            "Ishai",
+            "Kilian",
+            "Nissim",
+            "Petrank",
+            "Asharov",
+            "Lindell",
+            "Schneider",
+            "Zohner",
+            "Katz",
+        ),
+        *(
+            "Boyle",
+            "Couteau",
+            "Gilboa",
+            "Schoppmann",
+            "Raykova",
+            "Keller",
+            "Orsini",
+            "Scholl",
+            "Sarkar",
+            "Weng",
+        ),
+        *(
+            "Graell",
+            "Bidan",
+            "Divsalar",
+            "Raghuraman",
+            "Tanguy",
+            "Liu",
+            "Briaud",
+            "Øygarden",
+            "Esser",
+            "Santini",
+        ),
+    ],
 }
 
 
@@ -61,8 +118,20 @@ def test_every_page_has_a_statement(name: str) -> None:
                 "below 3e-6",
             ],
         ),
-        ("matching", ["64 bytes for each identifier of the asker", "16 bytes an identifier to the helper"]),
+        (
+            "matching",
+            [
+                "64 bytes for each identifier of the asker",
+                "about 10 bytes for each identifier of the asker",
+                "below 2^-39",
+                "12 bytes an identifier to the helper",
+            ],
+        ),
         ("scoring", ["8 m (d + 3) bytes"]),
+        (
+            "transfers",
+            ["16 bytes a transfer from receiver to sender", "half million pairs", "12 kB", "843"],
+        ),
     ],
 )
 def test_pages_and_modules_say_the_same_costs(name: str, formulas: list[str]) -> None:

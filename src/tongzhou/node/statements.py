@@ -102,9 +102,10 @@ STATEMENTS: Final[dict[str, Statement]] = {
             "helper": ("the number of common clients", "共有客户数"),
         },
         (
-            "semi-honest parties; Diffie–Hellman on Curve25519; learning parity with regular noise; AES as an "
-            "ideal permutation; SHA-512 as a random oracle",
-            "半诚实模型；Curve25519 上的 Diffie–Hellman 假设；正则噪声的 LPN 假设；AES 视为理想置换；SHA-512 视为随机预言机",
+            "semi-honest parties; Diffie–Hellman on Curve25519; learning parity with regular noise; AES "
+            "as an ideal permutation; SHA-512 as a random oracle",
+            "半诚实模型；Curve25519 上的 Diffie–Hellman 假设；正则噪声的 LPN 假设；"
+            "AES 视为理想置换；SHA-512 视为随机预言机",
         ),
         "Raghuraman and Rindal, CCS 2022; Boyle et al., CCS 2018 and CCS 2019",
     ),

@@ -158,7 +158,9 @@ class MatchTask:
             return seat.meet(own, self.clear)
         if self.protocol == "aided":
             if seat.mode != "aided":
-                raise PlanError("matching by a helper does not run in mode {mode}: use dh or vole", mode=seat.mode)
+                raise PlanError(
+                    "matching by a helper does not run in mode {mode}: use dh or vole", mode=seat.mode
+                )
             return match_aided(seat.party, self.settings, own)
         if self.protocol == "vole":
             return None if own is None else match_vole(seat.party, self.settings, own)

@@ -20,10 +20,10 @@ equal size; the code takes it to N/2 words. t is at least `NOISE_WEIGHT` = 843, 
 < 2^-128``, so that no linear test (Gauss, information sets, statistical decoding, BKW are all of them such)
 tells the outputs from uniform unless the code has a word lighter than 0.1 N. The code is binary and the
 noise is not, so an attacker may look at one bit of every word: then half of the noise vanishes. The bound
-above allows for that; beside it, the concrete attacks on binary noise of weight 421 (and on 64-bit noise of
-weight 843) cost more than 2^200 by the estimators of Liu, Wang, Yang and Yu, The hardness of LPN over any
-integer ring and field for PCG applications (EUROCRYPT 2024), with those for regular noise of Briaud and
-Øygarden (EUROCRYPT 2023) and Esser and Santini (CRYPTO 2024).
+above allows for that. Beside it, the concrete attacks on binary noise of half the weight cost more than 2^300
+(docs/protocols/transfers.md has them one by one) by the estimators of Liu, Wang, Yang and Yu, The hardness of
+LPN over any integer ring and field for PCG applications (EUROCRYPT 2024), with those for regular noise of
+Briaud and Øygarden (EUROCRYPT 2023) and Esser and Santini (CRYPTO 2024).
 """
 
 from dataclasses import dataclass
