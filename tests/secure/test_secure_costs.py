@@ -1,5 +1,6 @@
 """What the statements say a protocol costs is what travels: bytes by formula, and rounds."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from tongzhou.secure.curvature import sample_step
 from tongzhou.secure.linear import MATRIX_BITS, invert
 from tongzhou.secure.logistic import LogisticSettings
 from tongzhou.secure.matching import MatchSettings
+from tongzhou.secure.okvs import table_size
 from tongzhou.secure.ring import encode
 from tongzhou.secure.simulate import simulate
 from tongzhou.secure.tasks import CountInput, CountTask, MatchTask, ScoreInput, ScoreTask, TrainTask
@@ -49,6 +51,21 @@ def test_blind_matching() -> None:
     outcome = simulate("aided", MatchTask(MatchSettings(1, "run"), "aided"), left, right, watch=watch)
     assert travelled(watch) == 12 * 80 + 8 * 2 * 10
     assert rounds(outcome, "asker") == rounds(outcome, "provider") == 1
+
+
+def test_matching_by_vole() -> None:
+    """About 10 bytes for each identifier of the asker, 10 for each of the provider, 8 a match."""
+    watch, asker, provider = Watch(), 10_000, 6000
+    left, right = [f"c{n}" for n in range(asker)], [f"c{n}" for n in range(8000, 8000 + provider)]
+    simulate("pair", MatchTask(MatchSettings(1, "run"), "vole"), left, right, watch=watch)
+    sent: Counter[str] = Counter()
+    for message in (message for view in watch.views.values() for message in view):
+        sent[message.tag] += sum(array.nbytes for array in message.arrays)
+    assert sent["match.table"] == 8 * table_size(asker) < 10.5 * asker
+    assert sent["match.tags"] == 10 * provider
+    assert sent["match.places"] == 8 * 2000
+    # What is made once: the first pairs, trees and transfers.
+    assert sum(size for tag, size in sent.items() if not tag.startswith("match.")) < 2_000_000
 
 
 @pytest.mark.parametrize("variables", [1, 4])

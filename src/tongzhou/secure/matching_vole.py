@@ -11,7 +11,7 @@ Statement
     identifier taken for common that is not, or one tag more that the asker can tell from random) has chance
     below 2^-39.
     Cost: about 10 bytes for each identifier of the asker and 10 (for more than a million 12) for each of the
-    provider, and 8 a match; once 2 to 5 MB; a few rounds. About 0.7 µs of processor time an identifier.
+    provider, and 8 a match; once 1 to 6 MB; a few rounds. About 0.7 µs of processor time an identifier.
     Paper: Raghuraman and Rindal, Blazing fast PSI from improved OKVS and subfield VOLE (CCS 2022), the
     semi-honest protocol of figure 11, with words of 64 bits in the table and D in 128.
 
@@ -23,9 +23,10 @@ blinded by D if not. Both hash what they read; the provider sends its hashes in 
 asker compares.
 
 Why 64 bits suffice. For an identifier y that the asker does not hold, h(y) is independent of the table and of
-where y reads in it, so P(y) = h(y) by chance 2^-64 for each y of the provider: 2^-42 for four million.
-(Figure 11 counts pairs of identifiers, because there h(y) also decides where y reads.) That the hashes of
-unlike identifiers are alike is counted over pairs: they have 40 bits more than that takes.
+where y reads in it, so P(y) = h(y) by chance 2^-64 for each y of the provider: 2^-42 for four million. (The
+paper counts pairs of identifiers, as for a hash that stands for the identifier itself; here a digest of 128
+bits does.) That the tags of unlike identifiers are alike is counted over pairs: they have 40 bits more than
+that takes.
 """
 
 import hashlib

@@ -119,7 +119,6 @@ class Store:
     """
 
     def __init__(self, table_keys: int) -> None:
-        self._keys = table_keys
         self._places = _PLACES * _third(table_keys)
 
     def fill(self, keys: Keys) -> Words | None:
