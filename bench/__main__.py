@@ -9,14 +9,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench import boosting, card, joint_lr, joint_statistics, machine, match_kinds, matching, online
+from bench import boosting, card, joint_lr, joint_statistics, machine, match, match_kinds, online
 from bench.measures import say
 
 __all__ = ["BENCHES", "main", "write_json"]
 
 BENCHES: dict[str, ModuleType] = {
     "joint-lr": joint_lr,
-    "matching": matching,
+    "match": match,
     "card": card,
     "boosting": boosting,
     "online": online,

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -38,6 +38,7 @@ _TIMEOUT_S = 120.0
 _WARM_ROWS = 500
 
 Result = dict[str, Any]
+Protocol = Literal["dh", "vole", "aided"]
 
 
 def main() -> None:
@@ -187,21 +188,28 @@ def _warm_boost(seat: Seat) -> None:
 
 
 def _match(seat: Seat, arguments: list[str]) -> Result:
-    """``match PROTOCOL FOLDER``: one match of the identifiers in ``ROLE.txt``."""
-    protocol, folder = arguments[0], Path(arguments[1])
-    own: list[str] | None = None
-    if seat.party.is_owner:
-        own = (folder / f"{seat.party.role}.txt").read_text(encoding="utf-8").split()
-    warm = None if own is None else [str(number) for number in range(10)]
-    _matching(protocol, "warm").run(seat, warm)
-    gauge = _Gauge(seat.party.session)
+    """``match PROTOCOL FOLDER``: one match of the identifiers in ``ROLE.csv``.
+
+    Reading that file and writing the common identifiers to ``ROLE.out.csv`` are measured, as a part of
+    their own too.
+    """
+    protocol, folder, role = cast("Protocol", arguments[0]), Path(arguments[1]), seat.party.role
+    helper = role == "helper"
+    few = None if helper else [str(number) for number in range(10)]
+    MatchTask(MatchSettings(1, "warm"), protocol).run(seat, few)
+    gauge, files = _Gauge(seat.party.session), _Gauge(seat.party.session)
     gauge.start()
-    places = _matching(protocol, "bench").run(seat, own)
-    return gauge.read() | {"matched": 0 if places is None else len(places)}
-
-
-def _matching(protocol: str, context: str) -> MatchTask:
-    return MatchTask(MatchSettings(1, context), "aided" if protocol == "aided" else "dh")
+    files.start()
+    own = None if helper else (folder / f"{role}.csv").read_text(encoding="utf-8").splitlines()[1:]
+    files_cpu_s = files.read()["cpu_s"]
+    places = MatchTask(MatchSettings(1, "bench"), protocol).run(seat, own)
+    files.start()
+    if own is not None and places is not None:
+        common = "\n".join([own[place] for place in places.tolist()])
+        (folder / f"{role}.out.csv").write_text(f"id\n{common}\n", encoding="utf-8")
+    files_cpu_s += files.read()["cpu_s"]
+    matched = 0 if places is None else len(places)
+    return gauge.read() | {"files_cpu_s": files_cpu_s, "matched": matched}
 
 
 def _kind(seat: Seat, arguments: list[str]) -> Result:

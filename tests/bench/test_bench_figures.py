@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as command
-from bench import boosting, card, joint_lr, joint_statistics, matching
+from bench import boosting, card, joint_lr, joint_statistics, match
 
 MANUAL = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 
@@ -85,11 +85,27 @@ def test_growth_is_of_cpu_per_row(trained: dict) -> None:
 
 
 def test_figures_of_matching() -> None:
-    both = {"identifiers": 54_000, "common": 24_000}
-    found = matching.figures(
-        {"tongzhou dh": both | {"cpu_s": 10.8}, "tongzhou aided": both | {"skipped": "the helper failed"}}
-    )
-    assert found == {"dh_ids_per_cpu_s": 5000.0, "aided_ids_per_cpu_s": None}
+    large, small = {"identifiers": 2_000_000}, {"identifiers": 40_000}
+    subjects = {
+        "tongzhou vole 1m": large | {"cpu_s": 2.0, "wall_s": 1.0, "rss_mb": 400.0, "bytes": 30},
+        "tongzhou aided 1m": large | {"cpu_s": 0.5, "wall_s": 0.4, "rss_mb": 300.0, "bytes": 20},
+        "tongzhou dh 20k": small | {"cpu_s": 8.0},
+        "spu rr22 1m": {"cpu_s": 8.0, "wall_s": 5.0, "rss_mb": 600.0, "bytes": 60},
+    }
+    assert match.figures(subjects) == {
+        "pair_vs_rr22": 0.25,
+        "aided_vs_rr22": 0.0625,
+        "pair_wall_vs_rr22": 0.2,
+        "pair_bytes_vs_rr22": 0.5,
+        "pair_rss_mb": 400.0,
+        "aided_rss_mb": 300.0,
+        "dh_ids_per_cpu_s": 5000.0,
+        "vole_ids_per_cpu_s": 1e6,
+        "aided_ids_per_cpu_s": 4e6,
+    }
+    subjects["spu rr22 1m"] = {"skipped": "cannot be installed here"}
+    empty = {name for name, value in match.figures(subjects).items() if value is None}
+    assert empty == {"pair_vs_rr22", "aided_vs_rr22", "pair_wall_vs_rr22", "pair_bytes_vs_rr22"}
 
 
 def test_figures_of_the_card() -> None:

@@ -10,7 +10,7 @@ from tongzhou.node.job_messages import ALL_STEPS as STEPS
 from tongzhou.node.job_run import run_job
 from tongzhou.node.statements import STATEMENTS, statement_of
 
-OPENINGS = list(itertools.product(("dh", "aided"), ("provider", "both"), ("shared", "own", "both")))
+OPENINGS = list(itertools.product(("dh", "vole", "aided"), ("provider", "both"), ("shared", "own", "both")))
 
 
 @pytest.mark.parametrize(("match", "bin_counts", "card"), OPENINGS)

@@ -130,9 +130,10 @@ def test_costs_of_all_parties_reach_the_asker(done) -> None:
     assert summary.measures["train_cpu_us"] > 0
 
 
-def test_without_a_helpers_eye_on_the_identifiers_the_result_is_the_same(town, done) -> None:
-    """Matching by Diffie-Hellman finds the same clients, so everything after it is the same too."""
-    plan, _ = town.granted({'protocol = "aided"': 'protocol = "dh"'})
+@pytest.mark.parametrize("protocol", ["dh", "vole"])
+def test_without_a_helpers_eye_on_the_identifiers_the_result_is_the_same(town, done, protocol) -> None:
+    """Matching by the owners alone finds the same clients, so everything after it is the same too."""
+    plan, _ = town.granted({'protocol = "aided"': f'protocol = "{protocol}"'})
     run_id = run_job(town.bank, plan)
     places = [set(_state(town.bank, one, "match", MatchState).places.tolist()) for one in (run_id, done[0])]
     assert places[0] == places[1]

@@ -196,7 +196,7 @@ def test_each_fault_has_its_sentence(old: str, new: str, sentence: str) -> None:
 
 def test_aided_matching_needs_the_helper() -> None:
     text = TEXT.replace('helper = "helper"\n', "").replace('mode = "aided"', 'mode = "local"')
-    with pytest.raises(PlanError, match=r'match\.protocol "aided" needs mode "aided"'):
+    with pytest.raises(PlanError, match=r'match\.protocol "aided" needs mode "aided"; use "dh" or "vole"'):
         read(text.replace('protocol = "dh"', 'protocol = "aided"'))
 
 

@@ -1,5 +1,6 @@
 """What the statements say a protocol costs is what travels: bytes by formula, and rounds."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from tongzhou.secure.list_tasks import ListQueryTask
 from tongzhou.secure.list_terms import Measure
 from tongzhou.secure.logistic import LogisticSettings
 from tongzhou.secure.matching import MatchSettings
+from tongzhou.secure.okvs import table_size
 from tongzhou.secure.ring import encode
 from tongzhou.secure.simulate import simulate
 from tongzhou.secure.tasks import CountInput, CountTask, MatchTask, ScoreInput, ScoreTask, TrainTask
@@ -46,12 +48,27 @@ def test_matching_by_diffie_hellman() -> None:
 
 
 def test_blind_matching() -> None:
-    """16 bytes an identifier to the helper, 8 a match back to each owner."""
+    """12 bytes an identifier to the helper, 8 a match back to each owner."""
     watch = Watch()
     left, right = [f"c{n}" for n in range(30)], [f"c{n}" for n in range(20, 70)]
     outcome = simulate("aided", MatchTask(MatchSettings(1, "run"), "aided"), left, right, watch=watch)
-    assert travelled(watch) == 16 * 80 + 8 * 2 * 10
+    assert travelled(watch) == 12 * 80 + 8 * 2 * 10
     assert rounds(outcome, "asker") == rounds(outcome, "provider") == 1
+
+
+def test_matching_by_vole() -> None:
+    """About 10 bytes for each identifier of the asker, 10 for each of the provider, 8 a match."""
+    watch, asker, provider = Watch(), 10_000, 6000
+    left, right = [f"c{n}" for n in range(asker)], [f"c{n}" for n in range(8000, 8000 + provider)]
+    simulate("pair", MatchTask(MatchSettings(1, "run"), "vole"), left, right, watch=watch)
+    sent: Counter[str] = Counter()
+    for message in (message for view in watch.views.values() for message in view):
+        sent[message.tag] += sum(array.nbytes for array in message.arrays)
+    assert sent["match.table"] == 8 * table_size(asker) < 10.5 * asker
+    assert sent["match.tags"] == 10 * provider
+    assert sent["match.places"] == 8 * 2000
+    # What is made once: the first pairs, trees and transfers.
+    assert sum(size for tag, size in sent.items() if not tag.startswith("match.")) < 2_000_000
 
 
 @pytest.mark.parametrize("variables", [1, 4])

@@ -213,7 +213,7 @@ def test_tasks_without_a_pair_protocol_never_fall_back(task: Any, asker: Any, pr
 
 
 def test_matching_by_a_helper_needs_the_helper() -> None:
-    with pytest.raises(PlanError, match="matching by a helper does not run in mode pair: use dh"):
+    with pytest.raises(PlanError, match="matching by a helper does not run in mode pair: use dh or vole"):
         simulate("pair", MatchTask(MatchSettings(1, "run"), "aided"), ["a"], ["a"])
 
 

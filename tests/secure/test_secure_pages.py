@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from tongzhou.secure import (
+    accumulate_code,
     aided,
+    base_ot,
     blocks,
     boost_scoring,
     boosting,
@@ -17,6 +19,8 @@ from tongzhou.secure import (
     dcf,
     differencing,
     dpf,
+    fixed_hash,
+    ggm,
     guard,
     list_gate,
     list_keys,
@@ -24,7 +28,10 @@ from tongzhou.secure import (
     list_setup,
     logistic,
     matching,
+    matching_aided,
+    matching_vole,
     noise,
+    ot_extension,
     quantiles,
     retrieval,
     row_audit,
@@ -34,6 +41,7 @@ from tongzhou.secure import (
     statistics,
     suppression,
     totals,
+    vole,
 )
 
 PAGES = Path(__file__).parents[2] / "docs" / "protocols"
@@ -43,7 +51,7 @@ MODULES = {
     "counting": [counting],
     "list-query": [list_query, list_setup, list_keys, list_gate, dpf, dcf, retrieval, blocks, noise],
     "logistic": [logistic, staircase],
-    "matching": [matching.match_dh, matching.match_aided],
+    "matching": [matching.match_dh, matching_vole, matching_aided],
     "scoring": [scoring],
     "statistics": [
         statistics,
@@ -58,6 +66,7 @@ MODULES = {
         sketches,
         comparison,
     ],
+    "transfers": [base_ot, ot_extension, fixed_hash, ggm, accumulate_code, vole],
 }
 AUTHORS = {
     "boosting": [
@@ -92,7 +101,10 @@ AUTHORS = {
         *("Katz", "Wang", "Yu", "Canonne", "Kamath", "Steinke"),
     ],
     "logistic": ["Boura", "Chillotti", "Gama", "Jetchev", "Peceny", "Petric", "Korzilius", "Schoenmakers"],
-    "matching": ["Meadows", "Huberman", "Franklin", "Hogg", "Kamara", "Mohassel", "Raykova", "Sadeghian"],
+    "matching": [
+        *("Meadows", "Huberman", "Franklin", "Hogg", "Raghuraman", "Rindal"),
+        *("Kamara", "Mohassel", "Raykova", "Sadeghian"),
+    ],
     "scoring": [],
     "statistics": [
         "Denning",
@@ -116,6 +128,44 @@ AUTHORS = {
         "Garay",
         "Schoenmakers",
         "Villegas",
+    ],
+    "transfers": [
+        *(
+            "Masny",
+            "Ishai",
+            "Kilian",
+            "Nissim",
+            "Petrank",
+            "Asharov",
+            "Lindell",
+            "Schneider",
+            "Zohner",
+            "Katz",
+        ),
+        *(
+            "Boyle",
+            "Couteau",
+            "Gilboa",
+            "Schoppmann",
+            "Raykova",
+            "Keller",
+            "Orsini",
+            "Scholl",
+            "Sarkar",
+            "Weng",
+        ),
+        *(
+            "Graell",
+            "Bidan",
+            "Divsalar",
+            "Raghuraman",
+            "Tanguy",
+            "Liu",
+            "Briaud",
+            "Øygarden",
+            "Esser",
+            "Santini",
+        ),
     ],
 }
 
@@ -190,6 +240,18 @@ def test_every_page_has_a_statement(name: str) -> None:
                 "at most 250 bytes",
                 "16 KB each way",
             ],
+            "matching",
+            [
+                "64 bytes for each identifier of the asker",
+                "about 10 bytes for each identifier of the asker",
+                "below 2^-39",
+                "12 bytes an identifier to the helper",
+            ],
+        ),
+        ("scoring", ["8 m (d + 3) bytes"]),
+        (
+            "transfers",
+            ["16 bytes a transfer from receiver to sender", "half million pairs", "12 kB", "843"],
         ),
     ],
 )

@@ -106,8 +106,11 @@ class Match(Struct, frozen=True):
         Meta(description="identifier column: one name for both owners, or identifier.<party> for each"),
     ]
     protocol: Annotated[
-        Literal["dh", "aided"],
-        Meta(description="dh (two-party Diffie-Hellman) or aided (blind, by the helper)"),
+        Literal["dh", "vole", "aided"],
+        Meta(
+            description="dh (two-party Diffie-Hellman), vole (two-party, symmetric: for long lists) or aided "
+            "(blind, by the helper)"
+        ),
     ] = "dh"
     kind: Annotated[
         Literal["text", "number", "phone", "id-card-cn", "uscc"],
@@ -512,7 +515,7 @@ def _check_roles(plan: Plan, place: Place) -> None:
         )
     if plan.match.protocol == "aided" and plan.mode != "aided":
         raise PlanError(
-            '{where}: match.protocol "aided" needs mode "aided"; use "dh"',
+            '{where}: match.protocol "aided" needs mode "aided"; use "dh" or "vole"',
             where=place.at("match", "protocol"),
         )
 

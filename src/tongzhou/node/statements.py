@@ -150,6 +150,26 @@ STATEMENTS: Final[dict[str, Statement]] = {
         ),
         "Meadows 1986; Huberman, Franklin and Hogg 1999; RFC 9380",
     ),
+    "match.vole": Statement(
+        {
+            "asker": (
+                "the size of the partner's list, and which of its own clients are common",
+                "合作方名单的大小，以及自己的哪些客户为双方共有",
+            ),
+            "provider": (
+                "the size of the asker's list, and which of its own clients are common",
+                "结果使用方名单的大小，以及自己的哪些客户为双方共有",
+            ),
+            "helper": ("the number of common clients", "共有客户数"),
+        },
+        (
+            "semi-honest parties; Diffie–Hellman on Curve25519; learning parity with regular noise; AES "
+            "as an ideal permutation; SHA-512 as a random oracle",
+            "半诚实模型；Curve25519 上的 Diffie–Hellman 假设；正则噪声的 LPN 假设；"
+            "AES 视为理想置换；SHA-512 视为随机预言机",
+        ),
+        "Raghuraman and Rindal, CCS 2022; Boyle et al., CCS 2018 and CCS 2019",
+    ),
     "match.aided": Statement(
         {
             "asker": ("which of its own clients are common", "自己的哪些客户为双方共有"),
@@ -160,8 +180,8 @@ STATEMENTS: Final[dict[str, Statement]] = {
             ),
         },
         (
-            "semi-honest parties; the helper colludes with nobody; HMAC-SHA-256 is pseudorandom",
-            "半诚实模型；协助方不与任何一方合谋；HMAC-SHA-256 为伪随机函数",
+            "semi-honest parties; the helper colludes with nobody; AES-CMAC is pseudorandom",
+            "半诚实模型；协助方不与任何一方合谋；AES-CMAC 为伪随机函数",
         ),
         "Kamara, Mohassel, Raykova and Sadeghian, FC 2014",
     ),

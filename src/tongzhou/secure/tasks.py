@@ -27,7 +27,10 @@ from tongzhou.secure.logistic import (
     fit_logistic,
     row_block_bits,
 )
-from tongzhou.secure.matching import MatchSettings, Places, match_aided, match_dh
+from tongzhou.secure.match_rules import MatchSettings, Places
+from tongzhou.secure.matching import match_dh
+from tongzhou.secure.matching_aided import match_aided
+from tongzhou.secure.matching_vole import match_vole
 from tongzhou.secure.party import Party, Role
 from tongzhou.secure.ring import Reals
 from tongzhou.secure.scoring import ScoreShape, ScoringKey, score_rows
@@ -168,12 +171,12 @@ class MatchTask:
 
     Attributes:
         settings: minimum and context.
-        protocol: ``dh`` or ``aided``.
-        progress: called with done and total.
+        protocol: ``dh``, ``vole`` or ``aided``.
+        progress: called with done and total (``dh`` alone takes long enough).
     """
 
     settings: MatchSettings
-    protocol: Literal["dh", "aided"] = "dh"
+    protocol: Literal["dh", "vole", "aided"] = "dh"
     progress: Callable[[int, int], None] = _silent
 
     def run(self, seat: Seat, own: Sequence[str] | None) -> Places | None:
@@ -183,8 +186,12 @@ class MatchTask:
             return seat.meet(own, self.clear)
         if self.protocol == "aided":
             if seat.mode != "aided":
-                raise PlanError("matching by a helper does not run in mode {mode}: use dh", mode=seat.mode)
+                raise PlanError(
+                    "matching by a helper does not run in mode {mode}: use dh or vole", mode=seat.mode
+                )
             return match_aided(seat.party, self.settings, own)
+        if self.protocol == "vole":
+            return None if own is None else match_vole(seat.party, self.settings, own)
         return None if own is None else match_dh(seat.party, self.settings, own, self.progress)
 
     def clear(self, asker: Sequence[str], provider: Sequence[str]) -> tuple[Places, Places]:
