@@ -4,7 +4,7 @@ A task is settings that all parties agree on. `run` plays one party's part; `cle
 owners' data in one place (mode `local`). What comes out has the same types in every mode.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, Generic, Literal, Protocol, TypeVar, cast
@@ -28,7 +28,7 @@ from tongzhou.secure.logistic import (
     row_block_bits,
 )
 from tongzhou.secure.matching import MatchSettings, Places, match_aided, match_dh
-from tongzhou.secure.party import Party
+from tongzhou.secure.party import Party, Role
 from tongzhou.secure.ring import Reals
 from tongzhou.secure.scoring import ScoreShape, ScoringKey, score_rows
 from tongzhou.secure.stepwise import Drop
@@ -40,6 +40,7 @@ __all__ = [
     "CountTask",
     "MatchTask",
     "Mode",
+    "Playable",
     "ScoreInput",
     "ScoreTask",
     "Seat",
@@ -48,7 +49,9 @@ __all__ = [
     "TrainTask",
 ]
 
-Mode = Literal["local", "aided", "pair"]
+Mode = Literal["local", "aided", "pair", "group"]
+"""``group``: three or more owners and nobody else; the asker coordinates, and no majority colludes."""
+
 In = TypeVar("In")
 Out = TypeVar("Out")
 In_contra = TypeVar("In_contra", contravariant=True)
@@ -59,6 +62,11 @@ SUPPORT: Final[dict[str, tuple[Mode, ...]]] = {
     "count": ("local", "aided"),
     "train": ("local", "aided"),
     "score": ("local", "aided"),
+    "aggregate": ("local", "group"),
+    "federated statistics": ("local", "group"),
+    "federated logistic": ("local", "group"),
+    "federated boost": ("local", "group"),
+    "transfer": ("local", "aided"),
 }
 """Which task runs in which mode. Matching by Diffie–Hellman needs no helper, so it is a `pair` task too."""
 
@@ -114,12 +122,30 @@ class Seat:
             raise PlanError("mode local needs both owners, and nobody else, in one process")
         return self.exchange.meet(self.party.role, own, clear)
 
+    def gather(self, own: In | None, clear: Callable[[Mapping[Role, In | None]], Mapping[Role, Out]]) -> Out:
+        """In mode `local`, with any number of owners: compute with everybody's input, in the clear.
 
-class Task(Protocol, Generic[In_contra, Out_co]):
-    """A joint job."""
+        Args:
+            own: this owner's input; ``None`` at a coordinator without data.
+            clear: takes the inputs by role, gives the results by role.
+
+        Raises:
+            PlanError: there is nobody to meet.
+        """
+        if self.exchange is None:
+            raise PlanError("mode local needs all owners in one process")
+        return self.exchange.gather(self.party.role, own, self.party.owners, clear)
+
+
+class Playable(Protocol, Generic[In_contra, Out_co]):
+    """What any number of parties play together."""
 
     def run(self, seat: Seat, own: In_contra | None) -> Out_co | None:
         """Play one party's part; the helper passes and gets ``None``."""
+
+
+class Task(Playable[In_contra, Out_co], Protocol, Generic[In_contra, Out_co]):
+    """A joint job of two owners."""
 
     def clear(self, asker: In_contra, provider: In_contra) -> tuple[Out_co, Out_co]:
         """Do it in one process."""
