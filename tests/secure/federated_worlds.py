@@ -23,7 +23,9 @@ def roles_of(institutions: int, *, asker_contributes: bool = True) -> tuple[Role
 
 def agreed(institutions: int, **options: Any) -> AggregationSettings:
     """Settings with a patience that suits tests."""
-    return AggregationSettings(**{"context": "run", "institutions": institutions, "patience_s": 5.0, **options})
+    return AggregationSettings(
+        **{"context": "run", "institutions": institutions, "patience_s": 5.0, **options}
+    )
 
 
 class Gone(BaseException):
@@ -92,7 +94,9 @@ def play_group(
         session = sessions[role]
         used = session if watch is None else watch(session)
         if fates and role in fates:
-            used = Session(role, {peer: _Doomed(link, fates[role], over) for peer, link in used.links.items()})
+            used = Session(
+                role, {peer: _Doomed(link, fates[role], over) for peer, link in used.links.items()}
+            )
         played.parties[role] = Party(role, used, names)
         try:
             with closing(session):
