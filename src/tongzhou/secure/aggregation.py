@@ -131,6 +131,11 @@ class Aggregation:
         """How many brought data at the start: a bound on how many a sum adds up."""
         return len(self.members)
 
+    @property
+    def quorum(self) -> int:
+        """The fewest vectors that a sum adds up."""
+        return self._circle.quorum
+
     # --- what protocols use ------------------------------------------------------------------------------
 
     def sum(
