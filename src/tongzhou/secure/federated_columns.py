@@ -24,11 +24,13 @@ from numpy.typing import NDArray
 
 from tongzhou.errors import DataError
 from tongzhou.secure.aggregation_settings import AggregationSettings
+from tongzhou.secure.private_sums import Budget
 from tongzhou.secure.ring import Reals, Words
 from tongzhou.secure.summing import WIDE, Summing, wide_numbers, wide_words
 from tongzhou.wire.messages import ArraySpec
 
 __all__ = [
+    "MOST_BINS",
     "Codes",
     "Moments",
     "Table",
@@ -59,11 +61,13 @@ class Table:
         values: ``(n, d)`` numbers; not a number where a value is missing.
         names: column names, the same at every institution.
         label: ``(n,)`` of 0 and 1, if the job needs one.
+        budget: what the institution still allows to be learnt of this table; for jobs with noise.
     """
 
     values: Reals
     names: tuple[str, ...]
     label: Reals | None = None
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True)
@@ -85,12 +89,12 @@ class Moments:
     deviations: Reals
 
 
-def check_table(settings: AggregationSettings, columns: int, table: Table, *, label: bool) -> None:
+def check_table(settings: AggregationSettings, columns: Sequence[str], table: Table, *, label: bool) -> None:
     """Refuse at home what must not take part.
 
     Args:
         settings: as agreed.
-        columns: the agreed number.
+        columns: the agreed names, in order.
         table: the own table.
         label: whether the job needs a label.
 
@@ -104,16 +108,26 @@ def check_table(settings: AggregationSettings, columns: int, table: Table, *, la
             rows=rows,
             minimum=settings.minimum_rows,
         )
-    if table.values.ndim != 2 or table.values.shape[1] != columns or len(table.names) != columns:
+    if table.values.shape != (rows, len(columns)) or len(table.names) != len(columns):
         raise DataError(
             "the table has {got} columns and {names} names; {agreed} were agreed",
             got=table.values.shape[-1],
             names=len(table.names),
-            agreed=columns,
+            agreed=len(columns),
         )
+    for place, (got, wanted) in enumerate(zip(table.names, columns, strict=True), start=1):
+        if got != wanted:
+            raise DataError(
+                "column {place} of the table is {got}; {wanted} was agreed",
+                place=place,
+                got=got,
+                wanted=wanted,
+            )
     if np.isinf(table.values).any():
         raise DataError("column {column} has an infinite value", column=_first(table, np.isinf))
-    if label and (table.label is None or len(table.label) != rows or not np.isin(table.label, (0, 1)).all()):
+    if label and (
+        table.label is None or table.label.shape != (rows,) or not np.isin(table.label, (0, 1)).all()
+    ):
         raise DataError("an institution needs a label, one of 0 and 1 for each of its rows")
 
 

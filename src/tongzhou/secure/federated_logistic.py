@@ -70,7 +70,7 @@ class FederatedLogisticSettings(msgspec.Struct, frozen=True, forbid_unknown_fiel
 
     Attributes:
         aggregation: how vectors are added up.
-        columns: number of columns, without the intercept.
+        columns: names of the columns, the same at every institution.
         method: ``newton`` is exact; ``fedsgd`` and ``fedavg`` take gradient steps, the latter `local_steps`
             of them at each institution between two sums.
         tolerance: how short the gradient of the mean loss must be at the end, on standardised columns.
@@ -85,7 +85,7 @@ class FederatedLogisticSettings(msgspec.Struct, frozen=True, forbid_unknown_fiel
     """
 
     aggregation: AggregationSettings
-    columns: int
+    columns: tuple[str, ...]
     method: Literal["newton", "fedsgd", "fedavg"] = "newton"
     tolerance: float = 1e-8
     l2: float = 0.0
@@ -243,13 +243,13 @@ def scale_table(
     if table is not None:
         check_table(settings.aggregation, settings.columns, table, label=True)
         refuse_missing(table)
-    moments = column_moments(summing, settings.columns, table)
+    moments = column_moments(summing, len(settings.columns), table)
     if not 0 < moments.events < moments.rows:
         raise one_class()
-    _refuse_constant(moments, None if table is None else table.names)
+    _refuse_constant(moments, settings.columns)
     if table is None or table.label is None:
         return moments, None
-    design = np.ones((len(table.values), settings.columns + 1))
+    design = np.ones((len(table.values), len(settings.columns) + 1))
     design[:, 1:] = (table.values - moments.means) / moments.deviations
     return moments, Scaled(design, table.label)
 
@@ -401,11 +401,10 @@ def refuse_missing(table: Table) -> None:
         )
 
 
-def _refuse_constant(moments: Moments, names: tuple[str, ...] | None) -> None:
+def _refuse_constant(moments: Moments, names: tuple[str, ...]) -> None:
     constant = moments.deviations <= 1e-12 * np.maximum(np.abs(moments.means), 1e-300)
     if constant.any():
-        place = int(np.flatnonzero(constant)[0])
         raise DataError(
             "column {column} is constant; a joint regression needs columns that differ: remove it",
-            column=f"{place + 1}" if names is None else names[place],
+            column=names[int(np.flatnonzero(constant)[0])],
         )

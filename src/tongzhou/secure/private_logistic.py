@@ -34,7 +34,7 @@ from tongzhou.secure.federated_logistic import (
     refuse_missing,
     tell_weights,
 )
-from tongzhou.secure.private_sums import Budget, PrivacySettings, Release, noise_hands, private_sum, spend
+from tongzhou.secure.private_sums import PrivacySettings, Release, noise_hands, private_sum, spend
 from tongzhou.secure.ring import Reals
 from tongzhou.secure.summing import Summing
 
@@ -68,10 +68,8 @@ class _Noised:
         return inverse
 
 
-def fit_private(
-    summing: Summing, settings: FederatedLogisticSettings, table: Table | None, budget: Budget | None
-) -> FederatedFit:
-    """Train with noise; every party calls it alike, institutions with their table and budget.
+def fit_private(summing: Summing, settings: FederatedLogisticSettings, table: Table | None) -> FederatedFit:
+    """Train with noise; every party calls it alike, institutions with their table and its budget.
 
     Raises:
         GrantError: an institution's budget does not allow it; nothing was released.
@@ -83,13 +81,14 @@ def fit_private(
     if table is not None:
         check_table(settings.aggregation, settings.columns, table, label=True)
         refuse_missing(table)
-        own = np.ones((len(table.values), settings.columns + 1))
+        own = np.ones((len(table.values), len(settings.columns) + 1))
         own[:, 1:] = np.clip((table.values - centre) / scale, -1.0, 1.0)
     moments, gradient = _releases(settings, privacy, noise_hands(summing, privacy))
     made = [moments, *[gradient] * settings.rounds]
+    budget = None if table is None else table.budget
     report = spend(privacy, made, budget, member=summing.is_member, what="a regression with noise")
     noised = _moments(summing, own, moments)
-    weights = np.zeros(settings.columns + 1)
+    weights = np.zeros(len(settings.columns) + 1)
     slope, norms = 0.25, []
     for turn in range(settings.rounds):
         weights = tell_weights(summing, weights)
@@ -112,10 +111,10 @@ def fit_private(
 def _checked(settings: FederatedLogisticSettings) -> tuple[PrivacySettings, Reals, Reals]:
     """The privacy asked for, and centre and half width of each column's bounds."""
     bounds = np.array(settings.bounds, dtype=np.float64).reshape(-1, 2)
-    if settings.privacy is None or len(bounds) != settings.columns or settings.rounds < 1:
+    if settings.privacy is None or len(bounds) != len(settings.columns) or settings.rounds < 1:
         raise PlanError(
             "a regression with noise needs rounds, and bounds for each of the {columns} columns; got {got}",
-            columns=settings.columns,
+            columns=len(settings.columns),
             got=len(bounds),
         )
     if not (np.isfinite(bounds).all() and (bounds[:, 0] < bounds[:, 1]).all()):
@@ -127,7 +126,7 @@ def _releases(
     settings: FederatedLogisticSettings, privacy: PrivacySettings, hands: int
 ) -> tuple[Release, Release]:
     """The moments, and one gradient."""
-    size, rho = settings.columns + 1, privacy.rho()
+    size, rho = len(settings.columns) + 1, privacy.rho()
     # A row has the length of at most the root of its numbers, and its residual is below 1.
     moments = Release(rho * _MOMENTS_SHARE, float(size), size * (size + 1) // 2, hands)
     gradient = Release(rho * (1 - _MOMENTS_SHARE) / settings.rounds, math.sqrt(size), size, hands)
