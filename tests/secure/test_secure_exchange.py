@@ -117,3 +117,53 @@ def test_a_seat_needs_an_exchange_and_an_input() -> None:
     for seat, own in ((Seat(party, "local"), 1), (Seat(party, "local", Exchange()), None)):
         with pytest.raises(PlanError, match="mode local needs both owners, and nobody else, in one process"):
             seat.meet(own, lambda a, p: (a, p))
+
+
+def many(exchange: Exchange, everybody: list[Role], clear: Any) -> dict[str, Any]:
+    got: dict[str, Any] = {}
+
+    def owner(role: Role) -> None:
+        try:
+            got[role] = exchange.gather(role, f"of {role}", everybody, clear)
+        except TongzhouError as error:
+            got[role] = error
+
+    threads = [Thread(target=owner, args=(role,)) for role in everybody]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    return got
+
+
+def test_any_number_of_owners_meet() -> None:
+    everybody = ["asker", "provider", "provider2", "provider3"]
+    exchange = Exchange(timeout_s=10)
+    for _ in range(20):
+        got = many(exchange, everybody, lambda inputs: {role: (role, dict(inputs)) for role in inputs})
+        assert got == {role: (role, {one: f"of {one}" for one in everybody}) for role in everybody}
+
+
+def test_all_of_many_get_the_sentence() -> None:
+    def refuse(inputs: Any) -> Any:
+        raise DataError("row {row} is bad", row=3)
+
+    got = many(Exchange(timeout_s=10), ["asker", "provider", "provider2"], refuse)
+    assert {str(error) for error in got.values()} == {"row 3 is bad"}
+    assert len({id(error) for error in got.values()}) == 3
+
+
+def test_the_one_that_is_missing_is_named() -> None:
+    exchange = Exchange(timeout_s=0.05)
+    exchange.leave("provider2")
+    with pytest.raises(PeerError, match="the provider2 left before both had met"):
+        exchange.gather("asker", 1, ["asker", "provider", "provider2"], dict)
+    with pytest.raises(PeerError, match=r"the provider3 did not come within 0\.05 s"):
+        exchange.gather("asker", 1, ["asker", "provider3"], dict)
+
+
+def test_in_mode_local_all_owners_meet_in_one_process() -> None:
+    party = Party("asker", Session("asker", {}), {"asker": "a", "provider": "p"})
+    with pytest.raises(PlanError, match="mode local needs all owners in one process"):
+        Seat(party, "local").gather(1, dict)

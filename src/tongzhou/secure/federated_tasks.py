@@ -1,10 +1,10 @@
-"""The jobs of many institutions with the same columns, each one object with the same call in every trust mode.
+"""The jobs of many institutions with the same columns, each one object with the same call in every mode.
 
-In mode ``group`` the institutions add up by `tongzhou.secure.aggregation`; in mode ``local`` all tables lie in
-one process and are joined: the same lines, with nothing to add up.
+In mode ``group`` the institutions add up by `tongzhou.secure.aggregation`; in mode ``local`` all tables lie
+in one process and are joined: the same lines, with nothing to add up.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -126,8 +126,8 @@ class AggregateTask:
         there = {role: own for role, own in inputs.items() if own is not None}
         for own in there.values():
             self._check(own)
-        first = next(iter(there.values()))
-        joined = AggregateInput(np.concatenate([own.values for own in there.values()]), first.budget)
+        owners = list(there.values())
+        joined = AggregateInput(np.concatenate([own.values for own in owners]), _Budgets.of(owners))
         result = self._sum(Alone(tuple(there)), joined)
         hidden = AggregateResult(None, result.stayed, result.deviation, result.privacy)
         return {role: result if role == "asker" or self.settings.to_all else hidden for role in inputs}
@@ -167,7 +167,8 @@ class AggregateTask:
             )
         if len(own.values) < minimum:
             raise DataError(
-                "{rows} rows are too few to take part: at least {minimum} were agreed, so that a sum hides each",
+                "{rows} rows are too few to take part: at least {minimum} were agreed, so that a sum hides "
+                "each",
                 rows=len(own.values),
                 minimum=minimum,
             )
@@ -305,4 +306,22 @@ def _joined(
         check_table(settings, columns, table, label=label)
     labels = [table.label for table in tables if table.label is not None]
     joined = np.concatenate(labels) if len(labels) == len(tables) else None
-    return Table(np.concatenate([t.values for t in tables]), columns, joined, tables[0].budget)
+    return Table(np.concatenate([t.values for t in tables]), columns, joined, _Budgets.of(tables))
+
+
+class _Budgets:
+    """The budgets of all tables, of which each must allow a run."""
+
+    def __init__(self, budgets: Sequence[Budget]) -> None:
+        self._budgets = budgets
+
+    @classmethod
+    def of(cls, owners: Sequence[Table] | Sequence[AggregateInput]) -> "_Budgets | None":
+        """Of all owners, or none if one keeps none."""
+        budgets = [owner.budget for owner in owners if owner.budget is not None]
+        return cls(budgets) if len(budgets) == len(owners) else None
+
+    def spend(self, rho: float, what: str) -> None:
+        """Enter a loss everywhere."""
+        for budget in self._budgets:
+            budget.spend(rho, what)
