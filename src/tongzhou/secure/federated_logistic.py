@@ -61,6 +61,8 @@ _SUM_BITS: Final = 58
 _SINGULAR: Final = 1e-12
 _REACH: Final = 30.0
 """A standardised weight this large moves the odds by e^30 a deviation: a column separates the classes."""
+_CERTAIN: Final = 1e-6
+"""So little of the curvature at the start is left where a column separates the classes."""
 _MEAN_LIMIT: Final = 16.0
 """No mean over rows is sent that is larger; of losses only a hopeless one is, and it is cut."""
 
@@ -192,6 +194,7 @@ class _Newton:
         self._loss = math.inf
         self._rows_of: tuple[Role, ...] = ()
         self._evaluations = 0
+        self._first: Reals | None = None
 
     def step(self, found: Derivatives, rows_of: tuple[Role, ...]) -> bool:
         """Move on; whether more derivatives are needed.
@@ -205,8 +208,11 @@ class _Newton:
         last = self._loss if rows_of == self._rows_of else math.inf
         self._rows_of = rows_of
         norm = float(np.linalg.norm(found.gradient))
+        if self._first is None:
+            self._first = found.curvature
         if norm <= settings.tolerance:
             self.norms.append(norm)
+            self._refuse_certain(found.curvature)
             return False
         if self._evaluations > settings.max_steps:
             raise not_converged(settings.max_steps, norm, settings.tolerance)
@@ -217,10 +223,26 @@ class _Newton:
         self.norms.append(norm)
         self._loss = found.loss
         self._step = -invert_curvature(found.curvature) @ found.gradient
-        self.weights = self.weights + self._step
-        if float(np.abs(self.weights[1:]).max()) > _REACH:
+        if not settings.l2 and float(np.abs(self.weights[1:]).max()) > _REACH:
             raise undefined_weights()
+        self.weights = self.weights + self._step
         return True
+
+
+    def _refuse_certain(self, curvature: Reals) -> None:
+        """Refuse weights that only the tolerance kept from growing: rows fitted to certainty decide them.
+
+        At the start all rows have the slope of the event rate. A direction of which hardly any of that is left
+        is known from no row whose label is in doubt.
+        """
+        if self._settings.l2 or self._first is None:
+            return
+        try:
+            root = np.linalg.inv(np.linalg.cholesky(self._first))
+        except np.linalg.LinAlgError:
+            raise undefined_weights() from None
+        if float(np.linalg.eigvalsh(root @ curvature @ root.T)[0]) < _CERTAIN:
+            raise undefined_weights()
 
 
 def tell_weights(summing: Summing, weights: Reals) -> Reals:
