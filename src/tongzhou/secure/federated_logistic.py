@@ -228,12 +228,11 @@ class _Newton:
         self.weights = self.weights + self._step
         return True
 
-
     def _refuse_certain(self, curvature: Reals) -> None:
-        """Refuse weights that only the tolerance kept from growing: rows fitted to certainty decide them.
+        """Refuse weights that only the tolerance kept from growing.
 
-        At the start all rows have the slope of the event rate. A direction of which hardly any of that is left
-        is known from no row whose label is in doubt.
+        At the start all rows have the slope of the event rate. A direction in which hardly any of that is
+        left is known from no row whose label is in doubt.
         """
         if self._settings.l2 or self._first is None:
             return

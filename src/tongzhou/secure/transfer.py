@@ -257,8 +257,8 @@ def asker_block(scale: Representation, table: TransferTable) -> tuple[Reals, Rea
             return block, weights
         weights = weights * np.sqrt(np.minimum(1.0, 0.8 * _LEVERAGE / np.maximum(leverage, _EPSILON)))
     raise DataError(
-        "one of the matched rows stands out in the asker's columns so much that the map would tell its values "
-        "at the provider: leave out columns that few rows have, or match more rows"
+        "one of the matched rows stands out in the asker's columns so much that the map would tell its "
+        "values at the provider: leave out columns that few rows have, or match more rows"
     )
 
 
