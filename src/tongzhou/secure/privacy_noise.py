@@ -11,7 +11,7 @@ Statement
     algorithms 1 to 3.
 
 The distribution has at each integer x a probability proportional to ``exp(-x² / (2 v))``; its variance is v
-for all v that matter here (it is below v, by less than a part in 10^7 from v = 1 on).
+for all v that matter here (it is below v, by less than a part in 10^6 from v = 1 on).
 """
 
 import math
