@@ -61,6 +61,7 @@ _BITS: Final = 20
 _REACH: Final = 5.0
 """Standardised values are cut here: one row cannot dominate a mean product."""
 _LEVERAGE: Final = 0.5
+_LEAST_WEIGHT: Final = 0.01
 _ROUNDS: Final = 60
 _MINIMUM_ROWS: Final = 50
 _FOLDS: Final = 5
@@ -240,13 +241,14 @@ def asker_block(scale: Representation, table: TransferTable) -> tuple[Reals, Rea
 
     What is opened are products of the weighted columns with the provider's. No combination of columns may be
     so much larger in one row than in all others that the products would tell this row's values: rows that
-    stand out count less, until none makes up more than half of any combination (its leverage).
+    stand out count less, until none makes up more than half of any combination (its leverage). A row that is
+    the only one with something does not count at all.
 
     Returns:
         ``(m, a + 1)`` standardised columns after ones, and ``(m,)`` weights.
 
     Raises:
-        DataError: a row stands out whatever its weight, as the only one with a value does.
+        DataError: rows stand out whatever their weights.
     """
     block = np.column_stack([np.ones(len(table.matched)), scale.apply(table.values[table.matched])])
     weights = np.ones(len(block))
@@ -256,6 +258,8 @@ def asker_block(scale: Representation, table: TransferTable) -> tuple[Reals, Rea
         if float(leverage.max()) <= _LEVERAGE:
             return block, weights
         weights = weights * np.sqrt(np.minimum(1.0, 0.8 * _LEVERAGE / np.maximum(leverage, _EPSILON)))
+        # Exactly zero: what is merely small would still be told, in its last digits.
+        weights[weights < _LEAST_WEIGHT] = 0.0
     raise DataError(
         "one of the matched rows stands out in the asker's columns so much that the map would tell its "
         "values at the provider: leave out columns that few rows have, or match more rows"
