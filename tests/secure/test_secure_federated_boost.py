@@ -138,8 +138,8 @@ def best_by_hand(values: np.ndarray, label: np.ndarray, least: int) -> tuple[int
     gradient, curvature = rate - label, np.full(len(label), rate * (1 - rate))
     best = (LEAF, 0.0, 0.0)
     for column in range(values.shape[1]):
-        for limit in np.unique(values[:, column])[1:]:
-            left = values[:, column] < limit
+        for limit in np.unique(values[:, column])[:-1]:
+            left = values[:, column] <= limit
             if min(left.sum(), (~left).sum()) < least:
                 continue
             gain = sum(gradient[side].sum() ** 2 / curvature[side].sum() for side in (left, ~left))
@@ -285,7 +285,7 @@ def test_a_model_travels_as_json() -> None:
 
 
 def test_logits_by_hand() -> None:
-    """Root: a < 2 goes left to a leaf; right: b < 5, missing b to the left."""
+    """Root: a up to 2 goes left to a leaf; right: b up to 5, missing b to the left."""
     tree = Tree(
         (0, LEAF, 1, LEAF, LEAF, LEAF, LEAF),
         (2.0, 0, 5.0, 0, 0, 0, 0),
@@ -293,7 +293,7 @@ def test_logits_by_hand() -> None:
         (0.0, 0.1, 0.0, 0, 0, -0.2, 0.3),
     )
     model = BoostedTrees(("a", "b"), -1.0, (tree, tree))
-    rows = np.array([[1.0, 9.0], [2.0, 4.0], [2.0, 5.0], [np.nan, np.nan], [np.nan, 7.0]])
+    rows = np.array([[2.0, 9.0], [3.0, 5.0], [3.0, 6.0], [np.nan, np.nan], [np.nan, 7.0]])
     assert model.logit(rows) == pytest.approx([-0.8, -1.4, -0.4, -1.4, -0.4])
     with pytest.raises(DataError, match="the rows have 3 columns, the model has 2"):
         model.logit(np.zeros((1, 3)))

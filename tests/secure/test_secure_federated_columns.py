@@ -173,7 +173,8 @@ def test_a_frequent_value_does_not_starve_the_others() -> None:
     values = np.where(source.random(5000) < 0.9, 0.0, source.exponential(1e5, 5000))[:, None]
     (edges,) = column_edges(Alone(["asker"]), 1, values, bins=16)
     assert len(edges) >= 10
-    assert edges[0] > 0
+    assert edges[0] == 0
+    assert edges[1] > 0
 
 
 @pytest.mark.parametrize("value", [0.0, -3.25, 1e12, 2.0**-45])
@@ -184,16 +185,16 @@ def test_a_constant_column_has_one_bin(value: float) -> None:
 
 def test_missing_values_have_the_code_after_the_last_bin() -> None:
     values = np.array([[1.0], [np.nan], [3.0], [2.0]])
-    assert bin_codes([np.array([2.0, 3.0])], values).tolist() == [[0, 3, 2, 1]]
+    assert bin_codes([np.array([2.0, 3.0])], values).tolist() == [[0, 3, 1, 0]]
 
 
 def test_counts_in_bins_are_of_rows_and_events() -> None:
     values = np.array([[0.0], [1.0], [np.nan], [1.0], [5.0]])
     table = Table(values, ("a",), np.array([0.0, 1.0, 1.0, 0.0, 1.0]))
     ((totals, events),) = count_bins(Alone(["asker"]), [np.array([1.0, 4.0])], table)
-    assert totals.tolist() == [1, 2, 1, 1]
-    assert events.tolist() == [0, 1, 1, 1]
-    ((totals, events),) = count_bins(Alone(["asker"]), [np.array([1.0])], Table(values, ("a",)))
+    assert totals.tolist() == [3, 0, 1, 1]
+    assert events.tolist() == [1, 0, 1, 1]
+    ((totals, events),) = count_bins(Alone(["asker"]), [np.array([0.0])], Table(values, ("a",)))
     assert (totals.tolist(), events.tolist()) == ([1, 3, 1], [0, 0, 0])
 
 

@@ -181,29 +181,29 @@ def column_edges(summing: Summing, columns: int, values: Reals | None, *, bins: 
         bins: most bins for values that are present, up to 254.
 
     Returns:
-        For each column an ascending array of at most ``bins - 1`` edges; a value belongs to the bin after
-        the last edge that is not above it.
+        For each column an ascending array of at most ``bins - 1`` edges; a value belongs to the bin of the
+        first edge that is not below it, as in a scorecard's bins.
     """
     powers = 2.0 ** np.array(_POWERS)
-    first = np.concatenate([[-np.inf], -powers[::-1], [0.0], powers])
-    cells = [_Cells(first, np.append(first[1:], np.inf))] * columns
-    lowers = [first] * columns
+    ends = np.concatenate([-powers[::-1], [0.0], powers, [np.inf]])
+    cells = [_Cells(np.concatenate([[-np.inf], ends[:-1]]), ends)] * columns
+    uppers = [ends] * columns
     spec = [ArraySpec("<f8", (None,))] * columns
     for turn in range(1 + _REFINEMENTS):
-        counts = _count_cells(summing, lowers, values)
+        counts = _count_cells(summing, uppers, values)
         told = None
         if summing.is_coordinator and turn < _REFINEMENTS:
             cells = [one.cut(count, bins) for one, count in zip(cells, counts, strict=True)]
-            told = [one.lower for one in cells]
+            told = [one.upper for one in cells]
         elif summing.is_coordinator:
             told = [one.edges(count, bins) for one, count in zip(cells, counts, strict=True)]
-        lowers = summing.tell_arrays("federated.cells", spec, told)
-    return lowers
+        uppers = summing.tell_arrays("federated.cells", spec, told)
+    return uppers
 
 
 @dataclass(frozen=True)
 class _Cells:
-    """Disjoint cells of one column, in order. A value is in the last cell whose lower end is not above it."""
+    """Disjoint cells of one column, in order. A value is in the first whose upper end is not below it."""
 
     lower: Reals
     upper: Reals
@@ -224,36 +224,35 @@ class _Cells:
         return _Cells(np.concatenate(lower), np.concatenate(upper))
 
     def edges(self, counts: Words, bins: int) -> Reals:
-        """Lower ends of cells at which the rows are best divided into so many parts."""
+        """Upper ends of cells at which the rows are best divided into so many parts."""
         filled = counts > 0
-        lower, rows = self.lower[filled], counts[filled].tolist()
+        upper, rows = self.upper[filled], counts[filled].tolist()
         if len(rows) <= bins:
-            return lower[1:]
+            return upper[:-1]
         edges, inside, left, parts = [], 0, sum(rows), bins
-        for low, count in zip(lower.tolist(), rows, strict=True):
+        for place, count in enumerate(rows):
             if inside and parts > 1 and inside + count / 2 > left / parts:
-                edges.append(low)
+                edges.append(float(upper[place - 1]))
                 left, parts, inside = left - inside, parts - 1, 0
             inside += count
         return np.array(edges, dtype=np.float64)
 
 
-def _count_cells(summing: Summing, lowers: Sequence[Reals], values: Reals | None) -> list[Words]:
+def _count_cells(summing: Summing, uppers: Sequence[Reals], values: Reals | None) -> list[Words]:
     """Values of all rows in each cell of each column; at the coordinator, zeros elsewhere."""
     own = None
     if values is not None:
-        own = np.concatenate([_counts(lower, values[:, place]) for place, lower in enumerate(lowers)])
-    sizes = [len(lower) for lower in lowers]
+        own = np.concatenate([_counts(upper, values[:, place]) for place, upper in enumerate(uppers)])
+    sizes = [len(upper) for upper in uppers]
     total = summing.sum(own, length=sum(sizes), what="values in cells of columns", reason="edges of bins")
     if total is None:
         total = np.zeros(sum(sizes), dtype=np.uint64)
     return np.split(total, np.cumsum(sizes)[:-1])
 
 
-def _counts(lower: Reals, values: Reals) -> Words:
-    present = values[np.isfinite(values)]
-    places = np.searchsorted(lower, present, side="right") - 1
-    return np.bincount(np.maximum(places, 0), minlength=len(lower)).astype(np.uint64)
+def _counts(upper: Reals, values: Reals) -> Words:
+    places = np.searchsorted(upper, values[np.isfinite(values)], side="left")
+    return np.bincount(np.minimum(places, len(upper) - 1), minlength=len(upper)).astype(np.uint64)
 
 
 def bin_codes(edges: Sequence[Reals], values: Reals) -> Codes:
@@ -261,7 +260,7 @@ def bin_codes(edges: Sequence[Reals], values: Reals) -> Codes:
     codes = np.empty(values.shape[::-1], dtype=np.uint8)
     for place, cuts in enumerate(edges):
         column = values[:, place]
-        codes[place] = np.where(np.isnan(column), len(cuts) + 1, np.searchsorted(cuts, column, side="right"))
+        codes[place] = np.where(np.isnan(column), len(cuts) + 1, np.searchsorted(cuts, column, side="left"))
     return codes
 
 

@@ -1,6 +1,6 @@
 """Boosted trees as all institutions hold them, and what a tree says of new rows.
 
-A tree is kept level by level in one list: node i has the children 2 i + 1 (smaller values) and 2 i + 2.
+A tree is kept level by level in one list: node i has the children 2 i + 1 (up to the limit) and 2 i + 2.
 """
 
 from typing import Final
@@ -22,7 +22,7 @@ class Tree(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         columns: which column decides; `LEAF` where none does.
-        limits: smaller values go left.
+        limits: values up to the limit go left.
         missing_left: where missing values go.
         values: what a leaf adds to the log odds.
     """
@@ -65,7 +65,7 @@ class BoostedTrees(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def left_child(node: int) -> int:
-    """Where the rows with smaller values go."""
+    """Where the rows with values up to the limit go."""
     return 2 * node + 1
 
 
@@ -81,5 +81,5 @@ def _leaf_values(tree: Tree, values: Reals) -> Reals:
             leaves: Reals = np.array(tree.values)[node]
             return leaves
         value = values[rows, np.maximum(column, 0)]
-        left = np.where(np.isnan(value), missing_left[node], value < limits[node])
+        left = np.where(np.isnan(value), missing_left[node], value <= limits[node])
         node = np.where(inner, 2 * node + 2 - left, node)
