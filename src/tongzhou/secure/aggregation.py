@@ -27,30 +27,27 @@ Statement
 Vectors are of words in Z_2^64; `for_sum` checks that the sum of so many cannot wrap.
 """
 
-import time
 from collections.abc import Collection, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
 import numpy as np
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from tongzhou.errors import DataError, PeerError, PlanError, ProtocolError
 from tongzhou.secure.aggregation_keys import KEY_BYTES, label
+from tongzhou.secure.aggregation_links import Spokes
 from tongzhou.secure.aggregation_member import (
     Bytes,
     Member,
     Slot,
     advert_rows,
     box_bytes,
-    pair_mask,
-    self_mask,
 )
 from tongzhou.secure.aggregation_settings import AggregationSettings, members_of
+from tongzhou.secure.aggregation_unmasking import Unmasking
 from tongzhou.secure.party import Party, Role
-from tongzhou.secure.prg import Stream
 from tongzhou.secure.ring import Words
-from tongzhou.secure.shamir import SHARE_BYTES, at_zero, combine
+from tongzhou.secure.shamir import SHARE_BYTES
 from tongzhou.secure.vouching import SIGNATURE_BYTES
 from tongzhou.wire.messages import ArraySpec, Link
 
@@ -59,8 +56,6 @@ __all__ = ["Aggregation"]
 T = TypeVar("T")
 
 _COORDINATOR: Final = "asker"
-_BRIEF_S: Final = 0.05
-"""What has arrived already is read, also when the time of a phase is over."""
 _MEMBER_PATIENCE: Final = 6
 """How many phases' time an institution waits for the coordinator, which waits for others and computes."""
 
@@ -107,14 +102,11 @@ class Aggregation:
                 "the public keys of this run are to be signed, and the {role} has no key", role=role
             )
         self._adverts: dict[int, Bytes] = {}
-        self._live = list(range(1, len(self.members) + 1))
-        if self.is_coordinator:
-            for link in self._links().values():
-                link.stand_alone()
-        else:
+        for link in party.session.links.values():
+            link.stand_alone()
+        self._spokes = Spokes(party, self.members, settings.patience_s) if self.is_coordinator else None
+        if self._spokes is None:
             self._up.bear(_MEMBER_PATIENCE * settings.patience_s)
-            for link in party.session.links.values():
-                link.stand_alone()
 
     @property
     def is_coordinator(self) -> bool:
@@ -163,8 +155,8 @@ class Aggregation:
         receivers = tuple(sorted({_COORDINATOR, *self.members})) if to_all else (_COORDINATOR,)
         self.party.record(what, length, receivers, reason)
         total = None
-        if self.is_coordinator:
-            total = self._gather(words, length)
+        if self._spokes is not None:
+            total = self._gather(self._spokes, words, length)
         else:
             self._contribute(words, length)
         self._slot = Slot(self._slot.batch, self._slot.number + 1)
@@ -182,9 +174,9 @@ class Aggregation:
             kind: type of the value.
             value: the value, at the coordinator.
         """
-        if not self.is_coordinator or value is None:
+        if self._spokes is None or value is None:
             return self._up.recv(tag, kind)[0]
-        self._send_all(self._live, tag, value)
+        self._spokes.send_all(self._spokes.live, tag, value)
         return value
 
     def tell_arrays(
@@ -197,38 +189,32 @@ class Aggregation:
             specs: what the arrays look like.
             given: the arrays, at the coordinator.
         """
-        if not self.is_coordinator or given is None:
+        if self._spokes is None or given is None:
             return self._up.recv(tag, None, specs)[1]
-        self._send_all(self._live, tag, None, given)
+        self._spokes.send_all(self._spokes.live, tag, None, given)
         return list(given)
-
-    def places(self) -> tuple[Role, ...]:
-        """Roles that are still there, as the coordinator knows; at an institution those of the last sum."""
-        if self.is_coordinator:
-            return tuple(self.members[place - 1] for place in self._live)
-        return self.stayed
 
     # --- keys of a batch -----------------------------------------------------------------------------------
 
     def _exchange_keys(self) -> None:
         """Advertise keys, then share them: phases 0 and 1."""
-        if self.is_coordinator:
-            self._gather_keys()
+        if self._spokes is not None:
+            self._gather_keys(self._spokes)
         else:
             self._give_keys()
 
-    def _gather_keys(self) -> None:
+    def _gather_keys(self, spokes: Spokes) -> None:
         batch, rows = self._slot.batch, advert_rows(self._circle)
-        found = self._collect(self._live, "aggregate.keys", _key_specs(rows))
+        found = spokes.collect(spokes.live, "aggregate.keys", _key_specs(rows))
         if self._member is not None:
             found[self._member.place] = self._advert(self._member)
         roster = self._enough(found)
         self._adverts = {place: found[place][0] for place in roster}
         stacked = [np.stack([found[place][kind] for place in roster]) for kind in range(2)]
         self._verify_adverts(roster, stacked)
-        self._send_all(roster, "aggregate.roster", roster, stacked)
+        spokes.send_all(roster, "aggregate.roster", roster, stacked)
         spec = ArraySpec("|u1", (len(roster) - 1, box_bytes(self._circle)))
-        sent = self._collect([p for p in roster if p in self._live], "aggregate.boxes", [spec])
+        sent = spokes.collect(roster, "aggregate.boxes", [spec])
         boxes = {
             sender: dict(zip((p for p in roster if p != sender), arrays[0], strict=True))
             for sender, arrays in sent.items()
@@ -242,8 +228,8 @@ class Aggregation:
                 self._member.take(batch, {sender: boxes[sender][place] for sender in others})
             else:
                 handed = np.stack([boxes[sender][place] for sender in others])
-                self._send(place, "aggregate.mail", others, [handed])
-        self._live = [place for place in senders if place in self._live]
+                spokes.send(place, "aggregate.mail", others, [handed])
+        spokes.keep(senders)
 
     def _give_keys(self) -> None:
         member, batch = self._own_member(), self._slot.batch
@@ -279,25 +265,24 @@ class Aggregation:
 
     # --- one sum -----------------------------------------------------------------------------------------
 
-    def _gather(self, words: Words | None, length: int) -> Words:
+    def _gather(self, spokes: Spokes, words: Words | None, length: int) -> Words:
         """Coordinator: masked vectors, then shares, then the sum: phases 2 and 3."""
-        slot, circle = self._slot, self._enough(self._live)
-        self._send_all(circle, "aggregate.call", _Call(slot.batch, slot.number, circle))
-        found = self._collect(self._live, "aggregate.masked", [ArraySpec("<u8", (length,))])
+        slot, circle = self._slot, self._enough(spokes.live)
+        spokes.send_all(circle, "aggregate.call", _Call(slot.batch, slot.number, circle))
+        found = spokes.collect(circle, "aggregate.masked", [ArraySpec("<u8", (length,))])
         masked: dict[int, Words] = {place: arrays[0] for place, arrays in found.items()}
         if self._member is not None:
             masked[self._member.place] = self._member.mask(slot, _own(words, length), circle)
         stayed = self._enough(masked)
         left = tuple(place for place in circle if place not in masked)
-        self._send_all(stayed, "aggregate.question", _Question(stayed, left))
+        spokes.send_all(stayed, "aggregate.question", _Question(stayed, left))
         specs = [ArraySpec("|u1", (len(places), SHARE_BYTES)) for places in (stayed, left)]
-        answers = self._collect([p for p in stayed if p in self._live], "aggregate.answer", specs)
+        answers = spokes.collect(stayed, "aggregate.answer", specs)
         if self._member is not None:
             answers[self._member.place] = list(self._member.reveal(slot, stayed, left))
-        self._live = list(self._enough(answers, self._circle.threshold))
+        spokes.keep(self._enough(answers, self._circle.threshold))
         self.stayed = tuple(self.members[place - 1] for place in stayed)
-        total: Words = np.add.reduce([masked[place] for place in stayed])
-        return self._unmasked(total, stayed, left, answers)
+        return Unmasking(self._circle, slot, self._adverts, stayed, left, answers).total(masked)
 
     def _contribute(self, words: Words | None, length: int) -> None:
         """Institution: its masked vector, then shares."""
@@ -317,92 +302,16 @@ class Aggregation:
         self._up.send("aggregate.answer", None, list(answer))
         self.stayed = tuple(self.members[place - 1] for place in question.stayed)
 
-    def _unmasked(
-        self, total: Words, stayed: tuple[int, ...], left: tuple[int, ...], answers: dict[int, list[Bytes]]
-    ) -> Words:
-        """Take off the own masks of those who stayed, and their masks with those who left."""
-        length, helpers = len(total), sorted(answers)[: self._circle.threshold]
-        weights = at_zero(helpers)
-
-        def secret(kind: int, row: int) -> bytes:
-            return combine(weights, [answers[place][kind][row].tobytes() for place in helpers])
-
-        for row, place in enumerate(stayed):
-            seed, check = self_mask(self._circle, self._slot, place, secret(0, row))
-            self._verify(place, 1 + self._circle.slots, check)
-            total -= Stream(seed).words(length)
-        for row, gone in enumerate(left):
-            key = X25519PrivateKey.from_private_bytes(secret(1, row))
-            self._verify(gone, 1, key.public_key().public_bytes_raw())
-            for place in stayed:
-                public = self._adverts[place][1 + self._slot.number].tobytes()
-                seed = pair_mask(self._circle, self._slot, key, (gone, place), public)
-                between = Stream(seed).words(length)
-                total = total - between if place < gone else total + between
-        return total
-
-    def _verify(self, place: int, first: int, found: bytes) -> None:
-        if self._adverts[place][first + self._slot.number].tobytes() != found:
-            raise ProtocolError(
-                "the shares of institution {place} do not give back what it advertised", place=place
-            )
-
     # --- links -------------------------------------------------------------------------------------------
 
     @property
     def _up(self) -> Link:
         return self.party.link(_COORDINATOR)
 
-    def _links(self) -> dict[int, Link]:
-        """The coordinator's links, by place; there is none to itself."""
-        return {
-            place: self.party.link(role)
-            for place, role in enumerate(self.members, start=1)
-            if role != self.party.role
-        }
-
     def _own_member(self) -> Member:
         if self._member is None:
             raise PlanError("the {role} brings no data to this sum", role=self.party.role)
         return self._member
-
-    def _collect(self, places: Sequence[int], tag: str, specs: Sequence[ArraySpec]) -> dict[int, list[Any]]:
-        """One message from each place; whoever does not answer in time is left out from now on."""
-        found: dict[int, list[Any]] = {}
-        until = time.monotonic() + self.settings.patience_s
-        for place, link in self._links().items():
-            if place not in places:
-                continue
-            link.bear(max(_BRIEF_S, until - time.monotonic()))
-            try:
-                found[place] = link.recv(tag, None, specs)[1]
-            except PeerError:
-                self._leave_out(place, tag)
-        return found
-
-    def _send_all(self, places: Sequence[int], tag: str, value: object, arrays: Sequence[Any] = ()) -> None:
-        for place in [place for place in places if place in self._live]:
-            self._send(place, tag, value, arrays)
-
-    def _send(self, place: int, tag: str, value: object, arrays: Sequence[Any] = ()) -> None:
-        link = self._links().get(place)
-        if link is None:
-            return
-        link.bear(self.settings.patience_s)
-        try:
-            link.send(tag, value, arrays)
-        except PeerError:
-            self._leave_out(place, tag)
-
-    def _leave_out(self, place: int, tag: str) -> None:
-        """Go on without an institution. If it comes back it learns why nobody listens."""
-        self._live.remove(place)
-        late = PeerError(
-            "this institution was left out: it did not answer within {seconds:g} s where {tag} was due",
-            seconds=self.settings.patience_s,
-            tag=tag,
-        )
-        self._links()[place].send_error(str(late))
 
     def _enough(self, there: Collection[int], least: int = 0) -> tuple[int, ...]:
         """Places in order, if they are enough to go on."""
