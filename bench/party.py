@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from bench.federated_job import federated
 from bench.measures import Meter, peak_rss_mb
 from tongzhou.parties.identity import Identity
 from tongzhou.parties.trust import TrustStore
@@ -156,7 +157,11 @@ def _matching(protocol: str, context: str) -> MatchTask:
     return MatchTask(MatchSettings(1, context), "aided" if protocol == "aided" else "dh")
 
 
-JOBS: dict[str, Callable[[Seat, list[str]], Result]] = {"train": _train, "match": _match}
+JOBS: dict[str, Callable[[Seat, list[str]], Result]] = {
+    "train": _train,
+    "match": _match,
+    "federated": federated,
+}
 """What a party can play."""
 
 

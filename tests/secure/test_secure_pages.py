@@ -5,17 +5,53 @@ from pathlib import Path
 
 import pytest
 
-from tongzhou.secure import aided, counting, logistic, matching, scoring, staircase
+from tongzhou.secure import (
+    aggregation,
+    aided,
+    counting,
+    federated_averaging,
+    federated_boost,
+    federated_columns,
+    federated_logistic,
+    logistic,
+    matching,
+    privacy_account,
+    privacy_noise,
+    private_logistic,
+    private_sums,
+    scoring,
+    shamir,
+    staircase,
+    transfer,
+)
 
 PAGES = Path(__file__).parents[2] / "docs" / "protocols"
 MODULES = {
+    "aggregation": [aggregation, shamir],
     "aided": [aided],
     "counting": [counting],
+    "federated": [federated_columns, federated_logistic, federated_averaging, federated_boost],
     "logistic": [logistic, staircase],
     "matching": [matching.match_dh, matching.match_aided],
+    "privacy": [private_sums, private_logistic, privacy_noise, privacy_account],
     "scoring": [scoring],
+    "transfer": [transfer],
 }
 AUTHORS = {
+    "aggregation": [
+        "Bonawitz",
+        "Kreuter",
+        "Marcedone",
+        "McMahan",
+        "Patel",
+        "Ramage",
+        "Segal",
+        "Seth",
+        "Shamir",
+    ],
+    "federated": ["McMahan", "Hampson", "Li, Huang, Yang", "Friedman", "Guestrin", "Ke et al."],
+    "privacy": ["Canonne", "Kamath", "Steinke", "Kairouz", "Bun", "Mironov", "Böhning", "Lindsay"],
+    "transfer": ["Liu", "Kang", "Xing", "Kakade", "Foster", "Chatterjee", "Maas", "Carroll"],
     "aided": ["Beaver", "Escudero", "Ghosh", "Keller", "Rachuri", "Scholl"],
     "counting": ["Chase", "Ghosh", "Poburinnaya"],
     "logistic": ["Boura", "Chillotti", "Gama", "Jetchev", "Peceny", "Petric", "Korzilius", "Schoenmakers"],
@@ -63,6 +99,10 @@ def test_every_page_has_a_statement(name: str) -> None:
         ),
         ("matching", ["64 bytes for each identifier of the asker", "16 bytes an identifier to the helper"]),
         ("scoring", ["8 m (d + 3) bytes"]),
+        ("aggregation", ["8 n + 33 N bytes a sum", "96 + 64 S + (N - 1) (66 S + 16)"]),
+        ("federated", ["3 + d + (d + 1) (d + 2) / 2 words", "at most 2^D c words"]),
+        ("privacy", ["about ten microseconds for each number", "k² times the loss"]),
+        ("transfer", ["8 m (k + a + 1) bytes"]),
     ],
 )
 def test_pages_and_modules_say_the_same_costs(name: str, formulas: list[str]) -> None:
@@ -78,7 +118,8 @@ def test_modules_that_a_page_names_exist(name: str) -> None:
         assert Path(aided.__file__).with_name(f"{module}.py").exists(), module
 
 
-def test_the_example_runs() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", page("aided"), re.DOTALL)
-    assert "assert outcome" in code
-    exec(compile(code, "aided.md", "exec"), {})
+@pytest.mark.parametrize("name", ["aided", "aggregation", "federated"])
+def test_the_examples_run(name: str) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", page(name), re.DOTALL)
+    assert "assert " in code
+    exec(compile(code, f"{name}.md", "exec"), {})

@@ -181,7 +181,8 @@ def test_a_receiver_that_never_takes_is_a_sentence(monkeypatch):
 def test_patience_can_be_changed_and_standing_alone_changes_nothing_here():
     sessions = memory_sessions(["a", "b"], timeout_s=60)
     link = sessions["a"].links["b"]
-    link.bear(0.05)
+    assert link.bear(0.05) == 60
     link.stand_alone()
     with pytest.raises(PeerError, match=r"b was silent for 0\.05 seconds where step was due"):
         link.recv("step", int)
+    assert link.bear(60) == 0.05

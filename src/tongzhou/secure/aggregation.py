@@ -35,7 +35,7 @@ import numpy as np
 
 from tongzhou.errors import DataError, PeerError, PlanError, ProtocolError
 from tongzhou.secure.aggregation_keys import KEY_BYTES, label
-from tongzhou.secure.aggregation_links import Spokes
+from tongzhou.secure.aggregation_links import Spokes, bearing
 from tongzhou.secure.aggregation_member import (
     Bytes,
     Member,
@@ -105,8 +105,6 @@ class Aggregation:
         for link in party.session.links.values():
             link.stand_alone()
         self._spokes = Spokes(party, self.members, settings.patience_s) if self.is_coordinator else None
-        if self._spokes is None:
-            self._up.bear(_MEMBER_PATIENCE * settings.patience_s)
 
     @property
     def is_coordinator(self) -> bool:
@@ -175,7 +173,7 @@ class Aggregation:
             value: the value, at the coordinator.
         """
         if self._spokes is None or value is None:
-            return self._up.recv(tag, kind)[0]
+            return self._hear(tag, kind)[0]
         self._spokes.send_all(self._spokes.live, tag, value)
         return value
 
@@ -190,7 +188,7 @@ class Aggregation:
             given: the arrays, at the coordinator.
         """
         if self._spokes is None or given is None:
-            return self._up.recv(tag, None, specs)[1]
+            return self._hear(tag, None, specs)[1]
         self._spokes.send_all(self._spokes.live, tag, None, given)
         return list(given)
 
@@ -235,13 +233,13 @@ class Aggregation:
         member, batch = self._own_member(), self._slot.batch
         self._up.send("aggregate.keys", None, self._advert(member))
         specs = [ArraySpec("|u1", (None, *spec.shape)) for spec in _key_specs(advert_rows(self._circle))]
-        roster, adverts = self._up.recv("aggregate.roster", tuple[int, ...], specs)
+        roster, adverts = self._hear("aggregate.roster", tuple[int, ...], specs)
         self._check_places(roster, *map(len, adverts))
         self._verify_adverts(roster, adverts)
         boxes = member.share(batch, dict(zip(roster, adverts[0], strict=True)))
         self._up.send("aggregate.boxes", None, [np.stack([boxes[place] for place in sorted(boxes)])])
         spec = ArraySpec("|u1", (None, box_bytes(self._circle)))
-        senders, (mail,) = self._up.recv("aggregate.mail", tuple[int, ...], [spec])
+        senders, (mail,) = self._hear("aggregate.mail", tuple[int, ...], [spec])
         self._check_places(senders, len(mail))
         member.take(batch, dict(zip(senders, mail, strict=True)))
 
@@ -287,7 +285,7 @@ class Aggregation:
     def _contribute(self, words: Words | None, length: int) -> None:
         """Institution: its masked vector, then shares."""
         member, slot = self._own_member(), self._slot
-        call, _ = self._up.recv("aggregate.call", _Call)
+        call, _ = self._hear("aggregate.call", _Call)
         if (call.batch, call.slot) != (slot.batch, slot.number):
             raise ProtocolError(
                 "the coordinator calls slot {got} of batch {batch}, where slot {slot} was due",
@@ -297,7 +295,7 @@ class Aggregation:
             )
         self._check_places(call.circle)
         self._up.send("aggregate.masked", None, [member.mask(slot, _own(words, length), call.circle)])
-        question, _ = self._up.recv("aggregate.question", _Question)
+        question, _ = self._hear("aggregate.question", _Question)
         answer = member.reveal(slot, question.stayed, question.left)
         self._up.send("aggregate.answer", None, list(answer))
         self.stayed = tuple(self.members[place - 1] for place in question.stayed)
@@ -307,6 +305,13 @@ class Aggregation:
     @property
     def _up(self) -> Link:
         return self.party.link(_COORDINATOR)
+
+    def _hear(
+        self, tag: str, kind: type[T] | None = None, arrays: Sequence[ArraySpec] = ()
+    ) -> tuple[T, list[Any]]:
+        """Institution: the next message of the coordinator, which may wait for others and compute before."""
+        with bearing(self._up, _MEMBER_PATIENCE * self.settings.patience_s):
+            return self._up.recv(tag, kind, arrays)
 
     def _own_member(self) -> Member:
         if self._member is None:

@@ -1,17 +1,28 @@
 """The coordinator's links to many institutions: asked together, and gone on without those who leave."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from tongzhou.errors import PeerError
 from tongzhou.secure.party import Party, Role
-from tongzhou.wire.messages import ArraySpec
+from tongzhou.wire.messages import ArraySpec, Link
 
-__all__ = ["Spokes"]
+__all__ = ["Spokes", "bearing"]
 
 _BRIEF_S: Final = 0.05
 """What has arrived already is read, also when the time of a phase is over."""
+
+
+@contextmanager
+def bearing(link: Link, seconds: float) -> Iterator[None]:
+    """Bear a peer's silence for so many seconds while the block runs."""
+    before = link.bear(seconds)
+    try:
+        yield
+    finally:
+        link.bear(before)
 
 
 class Spokes:
@@ -42,11 +53,11 @@ class Spokes:
     def send(self, place: int, tag: str, value: object, arrays: Sequence[Any] = ()) -> None:
         """Tell one institution."""
         link = self._links.get(place)
-        if link is None:
+        if link is None or place not in self.live:
             return
-        link.bear(self._patience_s)
         try:
-            link.send(tag, value, arrays)
+            with bearing(link, self._patience_s):
+                link.send(tag, value, arrays)
         except PeerError:
             self._leave_out(place, tag)
 
@@ -66,9 +77,9 @@ class Spokes:
         for place, link in self._links.items():
             if place not in places or place not in self.live:
                 continue
-            link.bear(max(_BRIEF_S, until - time.monotonic()))
             try:
-                found[place] = link.recv(tag, None, specs)[1]
+                with bearing(link, max(_BRIEF_S, until - time.monotonic())):
+                    found[place] = link.recv(tag, None, specs)[1]
             except PeerError:
                 self._leave_out(place, tag)
         return found

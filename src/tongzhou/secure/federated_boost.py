@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from tongzhou.errors import PlanError
 from tongzhou.secure.aggregation_settings import AggregationSettings
-from tongzhou.secure.federated_columns import MOST_BINS, Table, bin_codes, check_table, column_edges
+from tongzhou.secure.federated_columns import MOST_BINS, Codes, Table, bin_codes, check_table, column_edges
 from tongzhou.secure.federated_trees import BoostedTrees, Tree, left_child
 from tongzhou.secure.party import Role
 from tongzhou.secure.refusals import one_class, too_many_rows
@@ -147,14 +147,16 @@ class _Rows:
     """An institution's rows while a model grows.
 
     Attributes:
-        cells: ``(d, n)`` cell of each value, all columns' cells in one row.
+        codes: ``(d, n)`` bin of each value.
+        widths: ``(d,)`` bins of each column, the one for missing values included.
         label: ``(n,)``.
         logits: ``(n,)`` so far.
         node: ``(n,)`` where each row is in the present tree.
         gradient, curvature: ``(n,)`` in whole units.
     """
 
-    cells: Ints
+    codes: Codes
+    widths: Ints
     label: Reals
     logits: Reals
     node: NDArray[np.intp]
@@ -168,31 +170,30 @@ class _Rows:
         self.curvature = np.rint(chance * (1 - chance) * 2.0**units.curvature)
         self.node = np.zeros(len(self.label), dtype=np.intp)
 
-    def histogram(self, nodes: Ints, count: int, units: _Units) -> Words:
-        """Words ``(2 · nodes · count,)`` of the cells of some nodes."""
-        slot = np.full(int(self.node.max(initial=0)) + int(nodes.max(initial=0)) + 1, -1)
+    def histogram(self, nodes: Ints, units: _Units) -> Words:
+        """Words ``(2 · nodes · cells,)``: gradients, then curvatures and rows, of the cells of some nodes."""
+        slot = np.full(max(int(self.node.max()), int(nodes.max())) + 1, -1)
         slot[nodes] = np.arange(len(nodes))
         slots = slot[self.node]
-        here = slots >= 0
-        places = (self.cells[:, here] + slots[here] * count).reshape(-1)
-        size, repeat = len(nodes) * count, len(self.cells)
-        gradient = np.bincount(places, np.tile(self.gradient[here], repeat), size).astype(np.int64)
-        curvature = np.bincount(places, np.tile(self.curvature[here], repeat), size).astype(np.int64)
-        rows = np.bincount(places, minlength=size).astype(np.int64)
-        return np.concatenate([gradient, curvature + (rows << units.shift)]).view(np.uint64)
+        here = np.flatnonzero(slots >= 0)
+        slots, gradient, curvature = slots[here], self.gradient[here], self.curvature[here]
+        sums = np.empty((_KINDS, len(nodes), int(self.widths.sum())), dtype=np.int64)
+        first = 0
+        for codes, width in zip(self.codes, self.widths.tolist(), strict=True):
+            places, size = codes[here] + slots * width, len(nodes) * width
+            part = sums[:, :, first : first + width]
+            part[0] = np.bincount(places, gradient, size).reshape(len(nodes), width)
+            part[1] = np.bincount(places, curvature, size).reshape(len(nodes), width)
+            part[1] += np.bincount(places, minlength=size).reshape(len(nodes), width) << units.shift
+            first += width
+        return sums.reshape(-1).view(np.uint64)
 
-    def move(self, splits: Splits, first: Ints, missing: Ints) -> None:
-        """Rows of split nodes go to a child.
-
-        Args:
-            splits: nodes and what decides.
-            first: the first cell of each column.
-            missing: the cell of each column for missing values.
-        """
+    def move(self, splits: Splits) -> None:
+        """Rows of split nodes go to a child."""
         for node, column, cut, missing_left in zip(*map(np.ndarray.tolist, splits.arrays()[:4]), strict=True):
             here = np.flatnonzero(self.node == node)
-            cells = self.cells[column, here]
-            left = np.where(cells == missing[column], missing_left == 1, cells - first[column] <= cut)
+            codes = self.codes[column, here]
+            left = np.where(codes == self.widths[column] - 1, missing_left == 1, codes <= cut)
             self.node[here] = left_child(node) + 1 - left
 
     def end(self, tree: Tree) -> None:
@@ -235,17 +236,17 @@ def _sizes(summing: Summing, table: Table | None) -> tuple[int, int]:
 
 
 def _own_rows(edges: list[Reals], table: Table, start: float) -> _Rows:
-    codes = bin_codes(edges, table.values).astype(np.int64)
     count = len(table.values)
     nothing = np.zeros(count)
-    label = nothing if table.label is None else table.label
-    cells = codes + _first_cells(edges)[:-1, None]
-    return _Rows(cells, label, np.full(count, start), np.zeros(count, dtype=np.intp), nothing, nothing)
-
-
-def _first_cells(edges: list[Reals]) -> Ints:
-    """Where each column's cells begin, and where the last one's end; the last of each is for the missing."""
-    return np.cumsum([0, *(len(cuts) + 2 for cuts in edges)])
+    return _Rows(
+        codes=bin_codes(edges, table.values),
+        widths=np.array([len(cuts) + 2 for cuts in edges]),
+        label=nothing if table.label is None else table.label,
+        logits=np.full(count, start),
+        node=np.zeros(count, dtype=np.intp),
+        gradient=nothing,
+        curvature=nothing,
+    )
 
 
 @dataclass(frozen=True)
@@ -260,7 +261,6 @@ class _Growing:
     def one_tree(self, own: _Rows | None) -> Tree:
         """One tree, told to all; the own rows take it in."""
         settings, summing = self.settings, self.summing
-        first = _first_cells(self.edges)
         leaves = Leaves(settings.rate, settings.l2, settings.min_rows, settings.min_curvature)
         growth = Growth(self.edges, leaves, settings.depth)
         if own is not None:
@@ -268,14 +268,14 @@ class _Growing:
         wanted: Ints = np.zeros(1, dtype=np.int64)
         before: tuple[Role, ...] = ()
         while len(wanted):
-            histograms = self._histograms(own, wanted, int(first[-1]))
+            histograms = self._histograms(own, wanted, growth.cells)
             given = None
             if histograms is not None:
                 splits = growth.grow(wanted, histograms, same_rows=summing.stayed == before)
                 before, given = summing.stayed, splits.arrays()
             told = Splits(*summing.tell_arrays("federated.splits", [ArraySpec("<i8", (None,))] * 5, given))
             if own is not None:
-                own.move(told, first[:-1], first[1:] - 1)
+                own.move(told)
             wanted = told.wanted
         tree = summing.tell("federated.tree", Tree, growth.tree() if summing.is_coordinator else None)
         if own is not None:
@@ -285,7 +285,7 @@ class _Growing:
     def _histograms(self, own: _Rows | None, nodes: Ints, cells: int) -> Reals | None:
         """Of some nodes, over all rows: ``(m, cells, 3)`` at the coordinator."""
         units, size = self.units, len(nodes) * cells
-        words = None if own is None else own.histogram(nodes, cells, units)
+        words = None if own is None else own.histogram(nodes, units)
         total = self.summing.sum(
             words, length=_KINDS * size, what="histograms of gradients", reason="a level of a tree"
         )

@@ -123,9 +123,10 @@ class FramedLink(ABC):
         self._traffic = Traffic()
         self._spoken = False
 
-    def bear(self, seconds: float) -> None:
-        """Bear the peer's silence for so many seconds from now on."""
-        self.timeout_s = seconds
+    def bear(self, seconds: float) -> float:
+        """Bear the peer's silence for so many seconds from now on; returns how long it was borne so far."""
+        before, self.timeout_s = self.timeout_s, seconds
+        return before
 
     def stand_alone(self) -> None:
         """From now on, that this peer stops does not interrupt a wait for another one.
