@@ -3,9 +3,10 @@
 Statement
     Parties: N institutions with data; the asker coordinates, and may be one of them. No helper.
     Who learns what: the coordinator learns the sum over the institutions whose vectors arrived, and who they
-    are; the others learn who they are, and the sum where it is told to all. Everything else that the
-    coordinator receives is uniform to it. Whoever knows the sum and its own vector knows the sum of the rest;
-    so a sum is of at least `AggregationSettings.least` vectors, never below three.
+    are; the others learn who they are, and the sum where it is told to all. Everything else that arrives are
+    public keys, sealed boxes, and words and shares that are uniform to their receiver. Whoever knows the sum
+    and its own vector knows the sum of the rest; so a sum is of at least `AggregationSettings.least` vectors,
+    never below three.
     Assumption: semi-honest; fewer than `threshold` institutions collude, the coordinator with them or not;
     the assumptions of `aggregation_keys`; AES-256 in counter mode is indistinguishable from uniform. A lying
     coordinator that asks different institutions different questions gets no further: more than half of them
