@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench import boosting, card, joint_lr, joint_statistics, machine, match, match_kinds, online
+from bench import boosting, card, federated, joint_lr, joint_statistics, machine, match, match_kinds, online
 from bench.measures import say
 
 __all__ = ["BENCHES", "main", "write_json"]
@@ -22,6 +22,7 @@ BENCHES: dict[str, ModuleType] = {
     "online": online,
     "match-kinds": match_kinds,
     "statistics": joint_statistics,
+    "federated": federated,
 }
 """What can be measured, by name. Each module has `measure` and `figures`."""
 

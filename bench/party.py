@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
+from bench.federated_job import federated
 from bench.kind_jobs import found_by, task_and_input, warm_up
 from bench.list_jobs import list_query, list_setup
 from bench.measures import Meter, peak_rss_mb
@@ -233,6 +234,7 @@ JOBS: dict[str, Callable[[Seat, list[str]], Result]] = {
     "kind": _kind,
     "statistics": statistics_play,
     "compare": compare_play,
+    "federated": federated,
 }
 """What a party can play."""
 

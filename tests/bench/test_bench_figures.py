@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as command
-from bench import boosting, card, joint_lr, joint_statistics, match
+from bench import boosting, card, federated, joint_lr, joint_statistics, match
 
 MANUAL = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 
@@ -170,6 +170,43 @@ def test_figures_of_statistics() -> None:
         "group_sums_gap": 0.5,
         "signs_per_cpu_s": 500_000.0,
     }
+
+
+def many(cpu_s: float, size: int, **more: object) -> dict:
+    return {"cpu_s": cpu_s, "bytes": size, "sums": 10, "institutions": 10} | more
+
+
+def test_figures_of_many_institutions() -> None:
+    found = federated.figures(
+        {
+            "tongzhou logistic": many(0.2, 5000, coefficients=[1.0, 2.0]),
+            "tongzhou logistic, one leaves": many(0.3, 4500),
+            "tongzhou boost": many(2.0, 20_000, auc=0.78),
+            "tongzhou boost, one leaves": many(1.0, 18_000),
+            "scikit-learn newton": {"cpu_s": 0.05},
+            "NumPy": {"cpu_s": 0.04, "coefficients": [1.0, 2.5], "errors": [0.1, 0.25]},
+            "scikit-learn boosting": {"cpu_s": 1.0, "auc": 0.781},
+            "tongzhou sum of 3": many(0.012, 1, sums=4, institutions=3),
+            "tongzhou sum of 50": {"skipped": "no room"},
+        }
+    )
+    assert found == pytest.approx(
+        {
+            "federated_cpu_vs_sklearn_newton": 4.0,
+            "federated_cpu_vs_numpy": 5.0,
+            "federated_bytes_a_sum": 500.0,
+            "federated_gap_in_errors": 2.0,
+            "federated_cpu_one_leaves": 1.5,
+            "federated_bytes_one_leaves": 0.9,
+            "boost_cpu_vs_sklearn": 2.0,
+            "boost_bytes_a_sum": 2000.0,
+            "boost_auc_gap": 0.001,
+            "boost_cpu_one_leaves": 0.5,
+            "sum_cpu_ms_3": 1.0,
+            "sum_cpu_ms_10": None,
+            "sum_cpu_ms_50": None,
+        }
+    )
 
 
 @pytest.mark.parametrize("name", sorted(command.BENCHES))

@@ -96,6 +96,23 @@ def test_lightgbm_scores_new_rows_where_it_is_installed(tmp_path: Path) -> None:
     assert 0.7 < found["auc"] < 0.85
 
 
+def test_many_institutions_in_small(tmp_path: Path) -> None:
+    """Four institutions as processes over TLS; in half of the runs one really leaves, the others go on."""
+    target = tmp_path / "found.json"
+    assert command.main(["federated", "--quick", "--json", str(target)]) == 0
+    record = json.loads(target.read_text(encoding="utf-8"))
+    check_record(record, "federated")
+    subjects, figures = record["subjects"], record["figures"]
+    assert not any("skipped" in one for one in subjects.values())
+    assert [name for name, value in figures.items() if value is None] == ["sum_cpu_ms_50"]
+    for kind in ("logistic", "boost"):
+        assert subjects[f"tongzhou {kind}"]["stayed"] == 4
+        assert subjects[f"tongzhou {kind}, one leaves"]["stayed"] == 3
+    assert figures["federated_gap_in_errors"] < 1e-6
+    assert figures["boost_auc_gap"] < 0.01
+    assert figures["federated_bytes_one_leaves"] < 1
+
+
 def test_peers_are_not_looked_for_unless_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def never() -> None:
         raise AssertionError("the peers' environment was asked for")

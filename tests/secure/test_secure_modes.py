@@ -35,7 +35,7 @@ ROWS = 400
 ASKER, PROVIDER = clients(ROWS, 2, 3)
 SETTINGS = LogisticSettings(ROWS, 2, 3)
 BOOST = BoostSettings(ROWS, 2, 3, trees=3, depth=2, bins=11)
-ALL_MODES: tuple[Mode, ...] = ("local", "aided", "pair")
+ALL_MODES: tuple[Mode, ...] = ("local", "aided", "pair", "group")
 
 
 def modes(task: str) -> Any:
@@ -192,7 +192,8 @@ def test_what_a_mode_cannot_do_is_refused_by_name(task: str, mode: Mode) -> None
     if mode in SUPPORT[task]:
         seat.require(task)
         return
-    with pytest.raises(PlanError, match=f"{task} does not run in mode {mode}; it runs in local, aided"):
+    allowed = ", ".join(SUPPORT[task])
+    with pytest.raises(PlanError, match=f"{task} does not run in mode {mode}; it runs in {allowed}$"):
         seat.require(task)
 
 

@@ -35,7 +35,7 @@ from tongzhou.secure.aided import AidedEngine, Hidden
 from tongzhou.secure.curvature import Curvature, Scales, sample_step
 from tongzhou.secure.linear import INVERSE_BITS, MATRIX_BITS, MAX_DOUBLINGS, invert
 from tongzhou.secure.party import Role
-from tongzhou.secure.refusals import no_label, not_converged, one_class, undefined_weights
+from tongzhou.secure.refusals import no_label, not_converged, one_class, too_many_rows, undefined_weights
 from tongzhou.secure.ring import Reals, decode, encode
 from tongzhou.secure.shared import Shared, join, zeros
 from tongzhou.secure.staircase import LINE_BITS, NARROW, RARE, WIDE, Angles, Staircase, mask_angles
@@ -210,11 +210,7 @@ def fit_logistic(engine: AidedEngine, settings: LogisticSettings, block: OwnerBl
             convergence within the bound of steps.
     """
     if row_bits(settings.rows) > _MAX_ROW_BITS:
-        raise DataError(
-            "{rows} training rows are too many: at most {limit} fit the number format",
-            rows=settings.rows,
-            limit=1 << _MAX_ROW_BITS,
-        )
+        raise too_many_rows(settings.rows, 1 << _MAX_ROW_BITS)
     if block is not None:
         _check_block(engine, settings, block)
     training = _prepare(engine, settings, block)

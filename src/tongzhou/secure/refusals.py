@@ -2,7 +2,15 @@
 
 from tongzhou.errors import DataError
 
-__all__ = ["beyond_window", "no_label", "not_converged", "one_class", "too_few_common", "undefined_weights"]
+__all__ = [
+    "beyond_window",
+    "no_label",
+    "not_converged",
+    "one_class",
+    "too_few_common",
+    "too_many_rows",
+    "undefined_weights",
+]
 
 
 def too_few_common(minimum: int) -> DataError:
@@ -50,4 +58,11 @@ def undefined_weights() -> DataError:
     return DataError(
         "the data do not define the weights: a column separates the classes, or columns of the two owners "
         "determine each other; remove it, or set train.l2, for example to 0.001"
+    )
+
+
+def too_many_rows(rows: int, limit: int) -> DataError:
+    """The number format does not hold the sums."""
+    return DataError(
+        "{rows} training rows are too many: at most {limit} fit the number format", rows=rows, limit=limit
     )

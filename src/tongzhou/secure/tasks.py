@@ -52,7 +52,9 @@ __all__ = [
     "TrainTask",
 ]
 
-Mode = Literal["local", "aided", "pair"]
+Mode = Literal["local", "aided", "pair", "group"]
+"""``group``: three or more owners and nobody else; the asker coordinates, and no majority colludes."""
+
 In = TypeVar("In")
 Out = TypeVar("Out")
 In_contra = TypeVar("In_contra", contravariant=True)
@@ -72,6 +74,11 @@ SUPPORT: Final[dict[str, tuple[Mode, ...]]] = {
     "common to all": ("local", "aided", "pair"),
     "cached match": ("local", "aided", "pair"),
     "statistics": ("local", "aided"),
+    "aggregate": ("local", "group"),
+    "federated statistics": ("local", "group"),
+    "federated logistic": ("local", "group"),
+    "federated boost": ("local", "group"),
+    "transfer": ("local", "aided"),
 }
 """Which task runs in which mode. Matching by Diffie–Hellman needs no helper, so it is a `pair` task too."""
 
