@@ -3,8 +3,7 @@
 Statement
     As `tongzhou.secure.logistic`, of which this is a part: nothing is opened here.
 
-Each owner's block is scaled by the shared slopes (a product with a private matrix), and the scaled rows are
-summed against both blocks. A Newton step needs the matrix only roughly, so that training takes a sample of
+The engine sums both owners' rows with the shared slopes as weights. A Newton step needs the matrix only roughly, so that training takes a sample of
 evenly spread rows (`sample_step`); standard errors take all rows, a piece at a time, so that memory stays
 bounded.
 """
@@ -13,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tongzhou.secure.aided import AidedEngine, Hidden
+from tongzhou.secure.engine import Engine, Hidden
 from tongzhou.secure.linear import MATRIX_BITS
 from tongzhou.secure.ring import encode
-from tongzhou.secure.shared import Shared, join
+from tongzhou.secure.shared import Shared
 from tongzhou.secure.staircase import Angles, Staircase
 from tongzhou.secure.whitening import row_bits
 
@@ -81,7 +80,7 @@ class Curvature:
         angles: the logits, masked.
     """
 
-    engine: AidedEngine
+    engine: Engine
     scales: Scales
     asker: Hidden
     provider: Hidden
@@ -121,12 +120,7 @@ class Curvature:
         series = self.staircase.slope.first(harmonics).times(share)
         slopes = self.angles.some(rows).sum(series, dealt_bits=slope_bits * 2 // 5, bits=slope_bits)
         slopes = engine.add_public(slopes, encode(np.array(share * self.staircase.line), slope_bits))
-        asker_rows = engine.scale_rows(asker, slopes)
-        provider_rows = engine.scale_rows(provider, slopes)
-        cross = engine.transpose_times(provider, asker_rows)
-        left = join(engine.transpose_times(asker, asker_rows), cross)
-        right = join(cross.transposed(), engine.transpose_times(provider, provider_rows))
-        return join(left.transposed(), right.transposed())
+        return engine.weighted_gram(asker, provider, slopes)
 
     def _finished(self, total: Shared) -> Shared:
         return self.engine.truncate(total, _CURVATURE_BITS - MATRIX_BITS)

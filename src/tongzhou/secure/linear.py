@@ -11,7 +11,7 @@ bits, which must stay below 62.
 
 import numpy as np
 
-from tongzhou.secure.aided import AidedEngine
+from tongzhou.secure.engine import Engine
 from tongzhou.secure.ring import encode
 from tongzhou.secure.shared import Shared, join, zeros
 
@@ -26,7 +26,7 @@ INVERSE_BITS = 20
 MAX_DOUBLINGS = 61 - MATRIX_BITS - INVERSE_BITS
 
 
-def invert(engine: AidedEngine, matrix: Shared, *, doublings: int) -> Shared:
+def invert(engine: Engine, matrix: Shared, *, doublings: int) -> Shared:
     """Inverse of a shared symmetric matrix with eigenvalues in (0, 1].
 
     Args:

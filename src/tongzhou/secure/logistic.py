@@ -31,8 +31,8 @@ import msgspec
 import numpy as np
 
 from tongzhou.errors import DataError, ProtocolError
-from tongzhou.secure.aided import AidedEngine, Hidden
 from tongzhou.secure.curvature import Curvature, Scales, sample_step
+from tongzhou.secure.engine import Engine, Hidden
 from tongzhou.secure.linear import INVERSE_BITS, MATRIX_BITS, MAX_DOUBLINGS, invert
 from tongzhou.secure.party import Role
 from tongzhou.secure.refusals import no_label, not_converged, one_class, undefined_weights
@@ -158,7 +158,7 @@ class Training:
     """
 
     settings: LogisticSettings
-    engine: AidedEngine
+    engine: Engine
     scales: Scales
     whitened: Whitened | None
     asker: Hidden
@@ -202,7 +202,7 @@ def row_block_bits(rows: int) -> int:
     return Scales(row_bits(rows)).block
 
 
-def fit_logistic(engine: AidedEngine, settings: LogisticSettings, block: OwnerBlock | None) -> Training:
+def fit_logistic(engine: Engine, settings: LogisticSettings, block: OwnerBlock | None) -> Training:
     """Train; every party calls it with the same settings, owners with their block.
 
     Raises:
@@ -226,7 +226,7 @@ def fit_logistic(engine: AidedEngine, settings: LogisticSettings, block: OwnerBl
     return training
 
 
-def _check_block(engine: AidedEngine, settings: LogisticSettings, block: OwnerBlock) -> None:
+def _check_block(engine: Engine, settings: LogisticSettings, block: OwnerBlock) -> None:
     agreed = settings.asker_columns if engine.party.role == "asker" else settings.provider_columns
     rows, columns = block.values.shape
     if (rows, columns) != (settings.rows, agreed):
@@ -275,8 +275,7 @@ def _next_move(training: Training, norm: float | None, *, fine: bool, fresh: boo
     """Decide from the length of the gradient; the helper, which does not know it, is told."""
     engine, norms = training.engine, training.gradient_norms
     if norm is None:
-        move, _ = engine.party.link("asker").recv("train.move", _Move)
-        return move
+        return engine.announce("train.move", None, _Move)
     rate = norm / norms[-1] if norms else math.inf
     norms.append(norm)
     near = norm < _NEAR
@@ -288,9 +287,7 @@ def _next_move(training: Training, norm: float | None, *, fine: bool, fresh: boo
     else:
         last = fine and fresh and rate * norm <= training.settings.tolerance
         move = _Move(renew=not fresh or _worth_renewing(training, norm, rate), last=last, fine=near)
-    if engine.party.role == "asker":
-        engine.party.link("helper").send("train.move", move)
-    return move
+    return engine.announce("train.move", move, _Move)
 
 
 def drop_variable(training: Training, block: OwnerBlock | None, drop: Drop) -> None:
@@ -378,15 +375,12 @@ def _move_on(training: Training, length: float | None, last: float | None) -> _M
     """The step is made unless the curvature no longer serves; it is the last where it must be enough."""
     engine, tolerance = training.engine, training.settings.tolerance
     if length is None:
-        move, _ = engine.party.link("asker").recv("train.move", _Move)
-        return move
+        return engine.announce("train.move", None, _Move)
     training.gradient_norms.append(length)
     rate = 0.0 if last is None else length / last
     enough = length <= tolerance or (last is not None and rate * length <= tolerance)
     move = _Move(last=enough, renew=rate > _SERVES and not enough)
-    if engine.party.role == "asker":
-        engine.party.link("helper").send("train.move", move)
-    return move
+    return engine.announce("train.move", move, _Move)
 
 
 def _worth_renewing(training: Training, norm: float, rate: float) -> bool:
@@ -406,7 +400,7 @@ def _worth_renewing(training: Training, norm: float, rate: float) -> bool:
     return saved * step * every > curvature
 
 
-def _prepare(engine: AidedEngine, settings: LogisticSettings, block: OwnerBlock | None) -> Training:
+def _prepare(engine: Engine, settings: LogisticSettings, block: OwnerBlock | None) -> Training:
     """Whiten, hide both blocks, and share the matrix of the gradient's linear part."""
     scales = Scales(row_bits(settings.rows))
     whitened = None
@@ -443,18 +437,20 @@ def _prepare(engine: AidedEngine, settings: LogisticSettings, block: OwnerBlock 
     )
 
 
-def _linear(engine: AidedEngine, staircase: Staircase, gram: Shared, ridge: Shared) -> Shared:
+def _linear(engine: Engine, staircase: Staircase, gram: Shared, ridge: Shared) -> Shared:
     line = round(staircase.line * 2.0**LINE_BITS)
     return engine.truncate(gram.scaled(line), LINE_BITS) + ridge
 
 
 def _gram(
-    engine: AidedEngine, settings: LogisticSettings, asker: Hidden, provider: Hidden, *, bits: int
+    engine: Engine, settings: LogisticSettings, asker: Hidden, provider: Hidden, *, bits: int
 ) -> Shared:
     """Shared ``Xᵀ X / 2^L``: the unit matrix in each block, the cross-correlation between them."""
     shape = (settings.asker_columns + 1, settings.rows)
-    cross = engine.transpose_times(provider, engine.own("asker", shape, asker.words))
-    cross = engine.truncate(cross, 2 * bits + row_bits(settings.rows) - MATRIX_BITS)
+    # Scaled up, so that a sum (below 1) fills the ring and nothing of the block is rounded off.
+    lift = _GRADIENT_BITS - 2 * bits - row_bits(settings.rows)
+    cross = engine.transpose_times(provider, engine.own("asker", shape, asker.words).scaled(1 << lift))
+    cross = engine.truncate(cross, _GRADIENT_BITS - MATRIX_BITS)
     top = join(zeros(shape[0], shape[0], owner=engine.is_owner), cross).transposed()
     size = settings.provider_columns
     bottom = join(cross.transposed(), zeros(size, size, owner=engine.is_owner)).transposed()
@@ -475,23 +471,28 @@ def _ridge(settings: LogisticSettings, whitened: Whitened | None) -> Shared:
     return Shared(shape, encode(full, MATRIX_BITS))
 
 
-def _agree_rate(engine: AidedEngine, block: OwnerBlock | None) -> tuple[float, Staircase]:
+def _agree_rate(engine: Engine, block: OwnerBlock | None) -> tuple[float, Staircase]:
     """The asker tells the event rate to the provider, and whether it is small to the helper."""
     party = engine.party
     party.record("event rate, two digits", 1, ("provider",), "scale of the first step")
-    party.record("whether events are rare", 1, ("helper",), "window of the logistic function")
+    rate = 0.5
     if not party.is_owner:
-        rare, _ = party.link("asker").recv("train.rare", bool)
-        return 0.5, WIDE if rare else NARROW
-    if block is not None and block.label is not None:
+        pass
+    elif block is not None and block.label is not None:
         rate = float(f"{block.label.mean():.2g}")
         party.peer.send("train.rate", rate)
-        party.link("helper").send("train.rare", _is_rare(rate))
     else:
         rate, _ = party.peer.recv("train.rate", float)
         if not 0 < rate < 1:
             raise ProtocolError("{peer} sent an event rate outside 0 to 1", peer=party.peer.peer)
-    return rate, WIDE if _is_rare(rate) else NARROW
+    rare = engine.announce(
+        "train.rare",
+        _is_rare(rate) if party.is_owner else None,
+        bool,
+        what="whether events are rare",
+        reason="window of the logistic function",
+    )
+    return rate, WIDE if rare else NARROW
 
 
 def _is_rare(rate: float) -> bool:
@@ -532,12 +533,11 @@ def _first_gradient(training: Training, block: OwnerBlock | None) -> Shared:
 
 def _masked_logits(training: Training) -> Angles:
     """The logits at the current weights, opened under masks."""
-    engine, split = training.engine, training.split
+    engine = training.engine
     weights = training.weights.scaled(
         1 << (training.staircase.logit_bits - training.scales.block - WEIGHT_BITS)
     )
-    own = engine.times(training.asker, weights.part(0, split))
-    return mask_angles(engine, own + engine.times(training.provider, weights.part(split, weights.shape[0])))
+    return mask_angles(engine, engine.times_both(training.asker, training.provider, weights))
 
 
 def _gradient(training: Training, angles: Angles, block: OwnerBlock | None, *, fine: bool) -> Shared:
@@ -556,16 +556,13 @@ def _gradient(training: Training, angles: Angles, block: OwnerBlock | None, *, f
 def _drop_rows(training: Training, residuals: Shared, linear: Shared | None) -> Shared:
     """``Xᵀ residuals / 2^L`` plus the linear part, truncated once."""
     engine = training.engine
-    total = join(
-        engine.transpose_times(training.asker, residuals),
-        engine.transpose_times(training.provider, residuals),
-    )
+    total = engine.transposes_times(training.asker, training.provider, residuals)
     if linear is not None:
         total = total + linear.scaled(1 << (_GRADIENT_BITS - MATRIX_BITS - WEIGHT_BITS))
     return engine.truncate(total, _GRADIENT_BITS - WEIGHT_BITS)
 
 
-def _norm(engine: AidedEngine, gradient: Shared) -> float | None:
+def _norm(engine: Engine, gradient: Shared) -> float | None:
     """Open the length of the gradient to the owners; ``None`` at the helper."""
     size = gradient.shape[0]
     square = engine.matmul(gradient.reshaped(1, size), gradient.reshaped(size, 1))
@@ -575,7 +572,7 @@ def _norm(engine: AidedEngine, gradient: Shared) -> float | None:
     return None if opened is None else math.sqrt(max(float(decode(opened, 2 * WEIGHT_BITS)[0, 0]), 0.0))
 
 
-def _newton_step(engine: AidedEngine, inverse: Shared, gradient: Shared) -> Shared:
+def _newton_step(engine: Engine, inverse: Shared, gradient: Shared) -> Shared:
     size = gradient.shape[0]
     return engine.matmul(inverse, gradient.reshaped(size, 1), drop=INVERSE_BITS).reshaped(size).scaled(-1)
 

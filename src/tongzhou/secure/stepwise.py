@@ -25,7 +25,7 @@ import msgspec
 import numpy as np
 
 from tongzhou.errors import ProtocolError
-from tongzhou.secure.aided import AidedEngine
+from tongzhou.secure.engine import Engine
 from tongzhou.secure.linear import INVERSE_BITS
 from tongzhou.secure.party import Role
 from tongzhou.secure.ring import Reals, Words, decode, encode
@@ -53,7 +53,7 @@ class Drop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def constrain(
-    engine: AidedEngine,
+    engine: Engine,
     inverse: Shared,
     weights: Shared,
     drop: Drop,
@@ -114,7 +114,7 @@ def _directions(whitened: Whitened, place: int, covariance: Reals, weights: Real
     return np.stack([unit, unit * float(unit @ weights)])
 
 
-def decrement(engine: AidedEngine, gradient: Shared, step: Shared, bits: int) -> float | None:
+def decrement(engine: Engine, gradient: Shared, step: Shared, bits: int) -> float | None:
     """Open the Newton decrement ``sqrt(gᵀ M g)`` to the owners; ``None`` at the helper.
 
     A dropped variable keeps a gradient g that the constraint holds up. M is zero along it but for rounding,
