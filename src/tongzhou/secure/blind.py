@@ -54,7 +54,8 @@ class Term:
     """One product ``(m, l)`` times ``(l, k)``, seen from one owner.
 
     Attributes:
-        layout: how both are laid out.
+        layout: how both are laid out. If it is turned, the asker brings the left matrix and the provider the
+            right one, and `left` and `right` are the transposes: ``(k, l)`` and ``(l, m)``.
         inner: l.
         left: ``(m, l)`` words at the provider.
         right: ``(l, k)`` words at the asker.
@@ -278,19 +279,20 @@ class _Ready:
     def __init__(self, term: Term, job: Job, evaluator: Evaluator, got: Sequence[Any]) -> None:
         self._term, self._evaluator = term, evaluator
         self._pieces = parts(term.inner, term.layout.inner)
-        self._columns = parts(job.columns, term.layout.right)
         self._factors = {} if term.factors is None else term.factors
         if term.sealed is not None:
             self._got = term.sealed.ciphertexts
         else:
-            width = len(self._columns)
+            width = len(parts(_encrypted(job, term), term.layout.right))
             self._got = [list(got[i * width : (i + 1) * width]) for i in range(len(self._pieces))]
 
     def products(self, rows: slice, columns: slice) -> Products:
         """What the term adds to one result."""
-        place = columns.start // self._term.layout.right
+        layout = self._term.layout
+        theirs, own = (rows, columns) if layout.turned else (columns, rows)
+        place = theirs.start // layout.right
         return [
-            (self._got[number][place], self._factor(rows, piece)) for number, piece in enumerate(self._pieces)
+            (self._got[number][place], self._factor(own, piece)) for number, piece in enumerate(self._pieces)
         ]
 
     def _factor(self, rows: slice, piece: slice) -> Any:
@@ -308,7 +310,12 @@ def _count(job: Job, term: Term) -> int:
     """How many ciphertexts a term needs."""
     if term.sealed is not None:
         return 0
-    return len(parts(term.inner, term.layout.inner)) * len(parts(job.columns, term.layout.right))
+    return len(parts(term.inner, term.layout.inner)) * len(parts(_encrypted(job, term), term.layout.right))
+
+
+def _encrypted(job: Job, term: Term) -> int:
+    """How many columns the asker's matrix of a term has."""
+    return job.rows if term.layout.turned else job.columns
 
 
 def _right_polynomials(term: Term) -> Iterator[Words]:

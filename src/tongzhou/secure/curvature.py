@@ -22,9 +22,9 @@ from tongzhou.secure.whitening import row_bits
 __all__ = ["Curvature", "Scales", "sample_step"]
 
 _SAMPLE_SHARE = 8
-_SAMPLE_LEAST, _SAMPLE_MOST = 1 << 13, 1 << 16
+_SAMPLE_MOST = 1 << 16
 """Rows of the curvature for a step: one in eight, within bounds. With d columns and m rows the matrix, and so
-the rate of the steps, is right to about sqrt(d / m): 5 % for 20 columns of the least sample."""
+the rate of the steps, is right to about sqrt(d / m): 5 % for 20 columns and 8,192 rows."""
 
 _PIECE_ROWS = 1 << 16
 _CURVATURE_BITS = 63
@@ -33,9 +33,9 @@ _FULL_BLOCKS = (11, 13, 18)
 _PIECE_ROWS = 1 << 16
 
 
-def sample_step(rows: int) -> int:
-    """Every which row the curvature for a training step takes."""
-    return max(1, rows // min(max(rows // _SAMPLE_SHARE, _SAMPLE_LEAST), _SAMPLE_MOST))
+def sample_step(rows: int, least: int) -> int:
+    """Every which row the curvature for a training step takes, so that at least about `least` remain."""
+    return max(1, -(-rows // min(max(rows // _SAMPLE_SHARE, least), _SAMPLE_MOST)))
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Curvature:
     def sampled(self) -> Shared:
         """Shared ``(d, d)`` with `MATRIX_BITS`, from a sample of the rows."""
         rows = self.asker.rows
-        chosen = slice(0, rows, sample_step(rows))
+        chosen = slice(0, rows, sample_step(rows, self.engine.sample_least))
         count = len(range(rows)[chosen])
         bits = row_bits(count)
         # Columns are scaled for all rows; a sample of them is shorter by the share that is left out.
@@ -112,9 +112,12 @@ class Curvature:
     def _sum(self, rows: slice, share: float, harmonics: int, bits: int) -> Shared:
         """Shared sum over some rows, with all the bits of the product."""
         engine = self.engine
-        everything = rows == slice(0, self.asker.rows, 1)
-        asker = self.asker if everything else self.asker.some(rows)
-        provider = self.provider if everything else self.provider.some(rows)
+        asker, provider = self.asker, self.provider
+        if rows != slice(0, asker.rows, 1):
+            sampled = (rows.step or 1) > 1
+            asker, provider = (
+                engine.sample(matrix, rows) if sampled else matrix.some(rows) for matrix in (asker, provider)
+            )
         slope_bits = self.scales.slope(bits)
         # Few bits for the dealt cosines, whose rounding averages out, so that small coefficients survive.
         series = self.staircase.slope.first(harmonics).times(share)

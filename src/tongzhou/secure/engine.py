@@ -13,7 +13,7 @@ multiple of ``2^SPARE_BITS``: whoever chooses the scales lets a result fill the 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, ClassVar, Final, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +87,15 @@ class Engine(ABC):
 
     Args:
         party: seat in the run.
+
+    Attributes:
+        curvature_cost: how many times dearer a curvature matrix is, against an evaluation of the gradient,
+            than the bytes of mode `aided` say.
+        sample_least: rows that the curvature for a step takes at least.
     """
+
+    curvature_cost: ClassVar[float] = 1.0
+    sample_least: ClassVar[int] = 1 << 13
 
     def __init__(self, party: Party) -> None:
         self.party = party
@@ -151,6 +159,10 @@ class Engine(ABC):
     @abstractmethod
     def hide(self, owner: Role, shape: tuple[int, int], words: Words | None) -> Hidden:
         """Take a private matrix ``(d, n)`` of one owner, for all its products."""
+
+    def sample(self, matrix: Hidden, rows: slice) -> Hidden:
+        """Some rows of a matrix, to estimate from."""
+        return matrix.some(rows)
 
     @abstractmethod
     def times(self, matrix: Hidden, weights: Shared) -> Shared:

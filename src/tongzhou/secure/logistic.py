@@ -33,7 +33,7 @@ import numpy as np
 from tongzhou.errors import DataError, ProtocolError
 from tongzhou.secure.curvature import Curvature, Scales, sample_step
 from tongzhou.secure.engine import Engine, Hidden
-from tongzhou.secure.linear import INVERSE_BITS, MATRIX_BITS, MAX_DOUBLINGS, invert
+from tongzhou.secure.linear import INVERSE_BITS, MATRIX_BITS, MAX_DOUBLINGS, invert, refine
 from tongzhou.secure.party import Role
 from tongzhou.secure.refusals import no_label, not_converged, one_class, undefined_weights
 from tongzhou.secure.ring import Reals, decode, encode
@@ -64,13 +64,14 @@ WEIGHT_BITS = 30
 """Fractional bits of the shared weights."""
 
 _GRADIENT_BITS = 61
-_NEAR = 0.05
-"""From this gradient length on the fine series is used."""
 _KEEP = 0.3
 """A step must shorten the gradient by this factor, or the curvature is renewed whatever it costs."""
 _SERVES = 0.5
 """After a drop, a step that shortens the decrement by less than this renews the curvature."""
-_FIRST_DOUBLINGS, _DOUBLINGS = 6, 8
+_FIRST_DOUBLINGS, _DOUBLINGS, _RARE_DOUBLINGS = 4, 4, 9
+_MOST_SLOPE = 0.25
+_MOST_EIGENVALUE = 1.9
+"""Of a guess of the inverse times the matrix; below 2 a refinement converges."""
 _CURVATURE_SHIFT = 1
 """The curvature is a quarter of the identity at most, twice that when the two blocks are fully correlated:
 doubled, its eigenvalues are at most 1."""
@@ -153,6 +154,7 @@ class Training:
         ridge: shared ``(d, d)`` matrix of the penalty.
         weights: shared ``(d,)`` whitened weights with `WEIGHT_BITS`.
         gradient_norms: length of the gradient at each evaluation (after a drop, the Newton decrement).
+        start: shared ``(d, d)`` inverse curvature of the model with an intercept only.
         inverse: shared ``(d, d)`` inverse curvature that the last step used.
         dropped: variables without a weight, in the order in which they were dropped.
     """
@@ -170,6 +172,7 @@ class Training:
     ridge: Shared
     weights: Shared
     gradient_norms: list[float]
+    start: Shared | None = None
     inverse: Shared | None = None
     dropped: list[Drop] = field(default_factory=list)
 
@@ -187,14 +190,14 @@ class _Move(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
         back: whether it goes half the last step back.
         renew: whether the curvature is computed anew before it.
         last: whether the training ends with it.
-        fine: whether the evaluation that follows uses the whole series.
+        harmonics: how much of the series the evaluation that follows uses.
     """
 
     step: bool = True
     back: bool = False
     renew: bool = False
     last: bool = False
-    fine: bool = True
+    harmonics: int = 0
 
 
 def row_block_bits(rows: int) -> int:
@@ -250,21 +253,26 @@ def _check_block(engine: Engine, settings: LogisticSettings, block: OwnerBlock) 
 def _iterate(training: Training, block: OwnerBlock | None, step: Shared) -> None:
     """Newton steps until the gradient is short enough; a step that lengthens it is halved."""
     engine, settings, norms = training.engine, training.settings, training.gradient_norms
-    move = _Move(fine=False)
+    if engine.curvature_cost > 1:
+        # One step more with the first curvature costs less than a curvature that is soon out of date.
+        training.inverse = training.start
+    move = _Move(harmonics=training.staircase.coarse)
     for _ in range(settings.max_steps):
-        fine = move.fine
         angles = _masked_logits(training)
-        gradient = _gradient(training, angles, block, fine=fine)
-        move = _next_move(training, _norm(engine, gradient), fine=fine, fresh=training.inverse is not None)
+        gradient = _gradient(training, angles, block, harmonics=move.harmonics)
+        norm, onward = _norm_and_step(engine, training.inverse, gradient)
+        fine = move.harmonics == training.staircase.harmonics
+        move = _next_move(training, norm, fine=fine, fresh=onward is not None)
         if not move.step:
             return
         if move.back:
             step = engine.truncate(step, 1)
             training.weights = training.weights - step
             continue
-        if training.inverse is None or move.renew:
+        if onward is None or move.renew:
             training.inverse = _training_inverse(training, angles)
-        step = _newton_step(engine, training.inverse, gradient)
+            onward = _newton_step(engine, training.inverse, gradient)
+        step = onward
         training.weights = training.weights + step
         if move.last:
             return
@@ -278,15 +286,16 @@ def _next_move(training: Training, norm: float | None, *, fine: bool, fresh: boo
         return engine.announce("train.move", None, _Move)
     rate = norm / norms[-1] if norms else math.inf
     norms.append(norm)
-    near = norm < _NEAR
+    harmonics = training.staircase.length(norm)
     if fine and norm <= training.settings.tolerance:
         move = _Move(step=False)
     elif len(norms) > 1 and rate > 2:
         norms[-1] = norms[-2]
-        move = _Move(back=True, fine=near)
+        move = _Move(back=True, harmonics=harmonics)
     else:
         last = fine and fresh and rate * norm <= training.settings.tolerance
-        move = _Move(renew=not fresh or _worth_renewing(training, norm, rate), last=last, fine=near)
+        renew = not fresh or (len(norms) > 1 and _worth_renewing(training, norm, rate))
+        move = _Move(renew=renew, last=last, harmonics=harmonics)
     return engine.announce("train.move", move, _Move)
 
 
@@ -346,7 +355,7 @@ def _train_on(training: Training, block: OwnerBlock | None) -> None:
     last: float | None = None
     for _ in range(settings.max_steps):
         angles = _masked_logits(training)
-        gradient = _gradient(training, angles, block, fine=True)
+        gradient = _gradient(training, angles, block, harmonics=training.staircase.harmonics)
         if training.inverse is None:
             training.inverse = _constrained_inverse(training, angles)
         step = _newton_step(engine, training.inverse, gradient)
@@ -391,13 +400,13 @@ def _worth_renewing(training: Training, norm: float, rate: float) -> bool:
     if rate > _KEEP:
         return True
     settings, staircase = training.settings, training.staircase
-    every = sample_step(settings.rows)
+    every = sample_step(settings.rows, training.engine.sample_least)
     sampled = math.sqrt(settings.columns * every / settings.rows) if every > 1 else 0.0
     wanted = math.log(settings.tolerance / norm)
     saved = wanted / math.log(rate) - wanted / math.log(max(rate * rate, sampled))
     step = 6 + 2 * staircase.harmonics
     curvature = 2 * settings.columns + settings.asker_columns + 3 + 2 * staircase.rough
-    return saved * step * every > curvature
+    return saved * step * every > curvature * training.engine.curvature_cost
 
 
 def _prepare(engine: Engine, settings: LogisticSettings, block: OwnerBlock | None) -> Training:
@@ -510,7 +519,8 @@ def _first_step(training: Training, gradient: Shared) -> Shared:
     factor = round(variance * 2.0 ** (shift + _FACTOR_BITS))
     gram = engine.truncate(training.gram.scaled(factor), _FACTOR_BITS)
     inverse = invert(engine, gram + training.ridge.scaled(1 << shift), doublings=_FIRST_DOUBLINGS)
-    return _newton_step(engine, inverse.scaled(1 << shift), gradient)
+    training.start = inverse.scaled(1 << shift)
+    return _newton_step(engine, training.start, gradient)
 
 
 def _first_weights(training: Training, block: OwnerBlock | None) -> Shared:
@@ -540,12 +550,10 @@ def _masked_logits(training: Training) -> Angles:
     return mask_angles(engine, engine.times_both(training.asker, training.provider, weights))
 
 
-def _gradient(training: Training, angles: Angles, block: OwnerBlock | None, *, fine: bool) -> Shared:
+def _gradient(training: Training, angles: Angles, block: OwnerBlock | None, *, harmonics: int) -> Shared:
     """Shared gradient of the mean loss at the current weights, with `WEIGHT_BITS`."""
     engine, settings, bits = training.engine, training.settings, training.scales.residual
-    series = training.staircase.sigmoid
-    if not fine:
-        series = series.first(training.staircase.coarse)
+    series = training.staircase.sigmoid.first(harmonics)
     residuals = angles.sum(series, dealt_bits=training.scales.dealt, bits=bits)
     if block is not None and block.label is not None:
         residuals = engine.add_public(residuals, encode(0.5 - block.label, bits))
@@ -562,14 +570,28 @@ def _drop_rows(training: Training, residuals: Shared, linear: Shared | None) -> 
     return engine.truncate(total, _GRADIENT_BITS - WEIGHT_BITS)
 
 
-def _norm(engine: Engine, gradient: Shared) -> float | None:
-    """Open the length of the gradient to the owners; ``None`` at the helper."""
+def _norm_and_step(
+    engine: Engine, inverse: Shared | None, gradient: Shared
+) -> tuple[float | None, Shared | None]:
+    """Open the length of the gradient to the owners, and make the step to it in the same product.
+
+    Returns:
+        The length, ``None`` at the helper; the step, ``None`` without an inverse curvature.
+    """
     size = gradient.shape[0]
-    square = engine.matmul(gradient.reshaped(1, size), gradient.reshaped(size, 1))
+    row = gradient.reshaped(1, size)
+    product = engine.matmul(row if inverse is None else join(inverse, row), gradient.reshaped(size, 1))
+    rows = product.shape[0]
     opened = engine.open(
-        square, what="squared length of the gradient", receivers=("asker", "provider"), reason="when to stop"
+        product.part(rows - 1, rows),
+        what="squared length of the gradient",
+        receivers=("asker", "provider"),
+        reason="when to stop",
     )
-    return None if opened is None else math.sqrt(max(float(decode(opened, 2 * WEIGHT_BITS)[0, 0]), 0.0))
+    norm = None if opened is None else math.sqrt(max(float(decode(opened, 2 * WEIGHT_BITS)[0, 0]), 0.0))
+    if inverse is None:
+        return norm, None
+    return norm, engine.truncate(product.part(0, size).reshaped(size), INVERSE_BITS).scaled(-1)
 
 
 def _newton_step(engine: Engine, inverse: Shared, gradient: Shared) -> Shared:
@@ -583,10 +605,15 @@ def _training_inverse(training: Training, angles: Angles) -> Shared:
         training.engine, training.scales, training.asker, training.provider, training.staircase, angles
     )
     matrix = curvature.sampled() + training.ridge
+    if training.start is None:
+        raise ValueError("a training begins with its first step")
+    # The first curvature is that of the variance v of the label; no slope is above a quarter.
+    variance = max(training.rate * (1 - training.rate), _VARIANCE_MIN)
+    factor = round(min(1.0, _MOST_EIGENVALUE * variance / _MOST_SLOPE) * 2.0**_FACTOR_BITS)
+    guess = training.engine.truncate(training.start.scaled(factor), _FACTOR_BITS)
     # Where events are rare the curvature is small in every direction.
-    doublings = _DOUBLINGS if training.staircase is NARROW else MAX_DOUBLINGS
-    inverse = invert(training.engine, matrix.scaled(1 << _CURVATURE_SHIFT), doublings=doublings)
-    return inverse.scaled(1 << _CURVATURE_SHIFT)
+    doublings = _DOUBLINGS if training.staircase is NARROW else _RARE_DOUBLINGS
+    return refine(training.engine, matrix, guess, doublings=doublings)
 
 
 def open_weights(training: Training, card: CardOpening) -> OwnerFit | None:

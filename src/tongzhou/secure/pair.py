@@ -22,6 +22,7 @@ are made modulo a prime, in slots, and brought back to the ring by their wrap-ar
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -59,6 +60,9 @@ class PairEngine(Engine):
         party: seat in the run.
     """
 
+    curvature_cost = 3.0
+    sample_least = DEGREE // 2
+
     def __init__(self, party: Party) -> None:
         super().__init__(party)
         self._blind = Blind(party)
@@ -86,6 +90,14 @@ class PairEngine(Engine):
         """Nothing is sent before a product needs it."""
         columns, rows = shape
         return Hidden(owner, columns, rows, words if self.party.role == owner else None)
+
+    def sample(self, matrix: Hidden, rows: slice) -> Hidden:
+        """Some rows, turned by their owner so that their own products add up as those of all rows do.
+
+        What is left to chance then is the correlation between the blocks, and between a block and the slopes.
+        """
+        some = matrix.some(rows)
+        return some if matrix.words is None else replace(some, words=_alike(some.held, matrix.words))
 
     def times(self, matrix: Hidden, weights: Shared) -> Shared:
         """Shared ``weights (d,)`` times a private matrix ``(d, n)``: ``(n,)``."""
@@ -290,23 +302,17 @@ class PairEngine(Engine):
         (rows, inner), columns = left.shape, right.shape[1]
         mine = self._rounded(_share(left), _SMALL_SPARE)
         other = self._rounded(_share(right), _SMALL_SPARE)
-        jobs = [
-            self._small_job(mine[some], other[:, few])
-            for some in parts(rows, max(1, DEGREE // inner))
-            for few in parts(columns, max(1, DEGREE // (inner * min(rows, max(1, DEGREE // inner)))))
-        ]
-        found = iter(self._blind.products(SMALL, jobs))
-        total = mine @ other
-        for some in parts(rows, max(1, DEGREE // inner)):
-            for few in parts(columns, max(1, DEGREE // (inner * min(rows, max(1, DEGREE // inner))))):
-                total[some, few] += next(found)
+        (share,) = self._blind.products(SMALL, [self._small_job(mine, other)])
+        total = mine @ other + share
         value = Shared((rows, columns), total << np.uint64(2 * _SMALL_SPARE))
         return self.truncate(value, drop) if drop else value
 
     def _small_job(self, left: Words, right: Words) -> Job:
-        """Both products of shares in one result: the second is laid out turned."""
+        """Both products of shares in the same results: the second is laid out turned."""
         (rows, inner), columns = left.shape, right.shape[1]
-        straight, turned = Layout(inner, rows, columns), Layout(inner, columns, rows, turned=True)
+        height = min(rows, DEGREE // inner)
+        width = min(columns, DEGREE // (inner * height))
+        straight, turned = Layout(inner, height, width), Layout(inner, width, height, turned=True)
         if self._blind.holds_keys:
             return Job(rows, columns, [Term(straight, inner, None, right), Term(turned, inner, None, left.T)])
         return Job(rows, columns, [Term(straight, inner, left), Term(turned, inner, right.T)])
@@ -430,3 +436,15 @@ def _indicators(codes: Sequence[np.ndarray[Any, Any]], bins: Sequence[int], widt
         columns[place // group, every] += np.uint64(1) << (width * (place % group)).astype(np.uint64)
         start += count
     return columns
+
+
+def _alike(some: Words, words: Words) -> Words:
+    """Rows with the covariance that all rows have, ``(d, m)``; as they are if they do not span the columns."""
+    part, whole = some.view(np.int64).astype(np.float64), words.view(np.int64).astype(np.float64)
+    try:
+        turn = np.linalg.cholesky(whole @ whole.T / whole.shape[1]) @ np.linalg.inv(
+            np.linalg.cholesky(part @ part.T / part.shape[1])
+        )
+    except np.linalg.LinAlgError:
+        return some
+    return np.rint(turn @ part).astype(np.int64).view(np.uint64)

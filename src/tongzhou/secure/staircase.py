@@ -64,12 +64,21 @@ class Staircase:
     Attributes:
         period_bits: the window's length is 2^period_bits.
         harmonics: length of the series.
-        coarse: length that is enough far from the optimum.
+        lengths: from which gradient length down so many harmonics are enough, the shortest series first.
     """
 
     period_bits: int
     harmonics: int
-    coarse: int
+    lengths: tuple[tuple[float, int], ...]
+
+    @property
+    def coarse(self) -> int:
+        """Length that is enough far from the optimum."""
+        return self.lengths[0][1]
+
+    def length(self, gradient: float) -> int:
+        """Length that is enough for the evaluation after one whose gradient was so long."""
+        return next((count for least, count in self.lengths if gradient >= least), self.harmonics)
 
     @property
     def rough(self) -> int:
@@ -105,8 +114,8 @@ class Staircase:
         return Series(tuple(c * (turns * k) for k, c in rising), sine=False)
 
 
-NARROW: Final = Staircase(4, 8, 3)
-WIDE: Final = Staircase(5, 20, 6)
+NARROW: Final = Staircase(4, 8, ((0.05, 3), (0.02, 5), (2e-3, 6)))
+WIDE: Final = Staircase(5, 20, ((0.05, 6), (0.02, 12), (2e-3, 15)))
 
 
 def _logistic(z: float) -> float:
