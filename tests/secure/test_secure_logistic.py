@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from secure_worlds import clients
+from secure_worlds import clients, in_modes
 
 from tongzhou.errors import DataError, ProtocolError
 from tongzhou.secure import logistic
@@ -14,7 +14,7 @@ from tongzhou.secure.simulate import simulate
 from tongzhou.secure.tasks import Mode, TrainTask
 from tongzhou.secure.whitening import whiten, whitened_rows
 
-MODES: list[Mode] = ["local", "aided"]
+MODES = in_modes(["local", "aided", "pair"])
 
 
 def train(mode: Mode, asker: OwnerBlock, provider: OwnerBlock, **options: Any) -> Any:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tongzhou.secure import aided, counting, logistic, matching, scoring, staircase
+from tongzhou.secure import aided, counting, logistic, matching, scoring, shuffling, staircase
 
 PAGES = Path(__file__).parents[2] / "docs" / "protocols"
 MODULES = {
     "aided": [aided],
-    "counting": [counting],
+    "counting": [counting, shuffling],
     "logistic": [logistic, staircase],
     "matching": [matching.match_dh, matching.match_aided],
     "scoring": [scoring],

@@ -256,13 +256,14 @@ def _iterate(training: Training, block: OwnerBlock | None, step: Shared) -> None
     if engine.curvature_cost > 1:
         # One step more with the first curvature costs less than a curvature that is soon out of date.
         training.inverse = training.start
+    harmonics = 0
     move = _Move(harmonics=training.staircase.coarse)
     for _ in range(settings.max_steps):
+        longer, harmonics = move.harmonics > harmonics, move.harmonics
         angles = _masked_logits(training)
-        gradient = _gradient(training, angles, block, harmonics=move.harmonics)
+        gradient = _gradient(training, angles, block, harmonics=harmonics)
         norm, onward = _norm_and_step(engine, training.inverse, gradient)
-        fine = move.harmonics == training.staircase.harmonics
-        move = _next_move(training, norm, fine=fine, fresh=onward is not None)
+        move = _next_move(training, norm, harmonics=harmonics, longer=longer, fresh=onward is not None)
         if not move.step:
             return
         if move.back:
@@ -279,23 +280,32 @@ def _iterate(training: Training, block: OwnerBlock | None, step: Shared) -> None
     raise not_converged(settings.max_steps, norms[-1] if norms else math.inf, settings.tolerance)
 
 
-def _next_move(training: Training, norm: float | None, *, fine: bool, fresh: bool) -> _Move:
-    """Decide from the length of the gradient; the helper, which does not know it, is told."""
+def _next_move(training: Training, norm: float | None, *, harmonics: int, longer: bool, fresh: bool) -> _Move:
+    """Decide from the length of the gradient; the helper, which does not know it, is told.
+
+    Args:
+        training: what is trained.
+        norm: the length; ``None`` at the helper.
+        harmonics: how much of the series the gradient is of.
+        longer: whether that is more than before, which moves the optimum a little.
+        fresh: whether there is an inverse curvature.
+    """
     engine, norms = training.engine, training.gradient_norms
     if norm is None:
         return engine.announce("train.move", None, _Move)
     rate = norm / norms[-1] if norms else math.inf
     norms.append(norm)
-    harmonics = training.staircase.length(norm)
+    following = training.staircase.length(norm)
+    fine = harmonics == training.staircase.harmonics
     if fine and norm <= training.settings.tolerance:
         move = _Move(step=False)
-    elif len(norms) > 1 and rate > 2:
+    elif len(norms) > 1 and rate > 2 and not longer:
         norms[-1] = norms[-2]
-        move = _Move(back=True, harmonics=harmonics)
+        move = _Move(back=True, harmonics=following)
     else:
-        last = fine and fresh and rate * norm <= training.settings.tolerance
+        last = fine and fresh and not longer and rate * norm <= training.settings.tolerance
         renew = not fresh or (len(norms) > 1 and _worth_renewing(training, norm, rate))
-        move = _Move(renew=renew, last=last, harmonics=harmonics)
+        move = _Move(renew=renew, last=last, harmonics=following)
     return engine.announce("train.move", move, _Move)
 
 

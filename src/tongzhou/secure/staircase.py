@@ -114,8 +114,8 @@ class Staircase:
         return Series(tuple(c * (turns * k) for k, c in rising), sine=False)
 
 
-NARROW: Final = Staircase(4, 8, ((0.05, 3), (0.02, 5), (2e-3, 6)))
-WIDE: Final = Staircase(5, 20, ((0.05, 6), (0.02, 12), (2e-3, 15)))
+NARROW: Final = Staircase(4, 8, ((0.05, 3), (0.02, 5), (5e-3, 6)))
+WIDE: Final = Staircase(5, 20, ((0.05, 6), (0.02, 12), (5e-3, 15)))
 
 
 def _logistic(z: float) -> float:
