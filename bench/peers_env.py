@@ -47,8 +47,17 @@ def peers_python() -> Path | None:
     return PEERS_VENV / "bin" / "python"
 
 
-def spu_train(python: Path, folder: Path, *, timeout_s: float) -> Result:
+def spu_train(
+    python: Path, folder: Path, *, timeout_s: float, protocol: str = "SEMI2K", epochs: int = 20
+) -> Result:
     """SPU's logistic regression in two processes on the arrays of a folder.
+
+    Args:
+        python: the peers' interpreter.
+        folder: where the arrays lie.
+        timeout_s: bound on the time of a party, in seconds.
+        protocol: SPU's name of it.
+        epochs: passes over the rows.
 
     Returns:
         CPU of both parties, wall of the slower, memory of the larger, bytes that both wrote, and the weights.
@@ -62,7 +71,7 @@ def spu_train(python: Path, folder: Path, *, timeout_s: float) -> Result:
         parties = []
         for rank in range(2):
             party = subprocess.Popen(
-                [str(python), script, str(folder), str(rank), ports],
+                [str(python), script, str(folder), str(rank), ports, protocol, str(epochs)],
                 env=clean_environment(),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
