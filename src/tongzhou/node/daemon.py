@@ -166,21 +166,22 @@ class Daemon:
         offered = read_offer(home, link, clock=self._clock)
         run_id = offered.offer.run_id
         other = self._second_link(home, offered, link)
-        with closing(join_links(home.party_id, [link, other])) as session:
-            for one in (link, other):
+        links = [link] if other is None else [link, other]
+        with closing(join_links(home.party_id, links)) as session:
+            for one in links:
                 one.timeout_s = SILENCE_S
             with self._playing.taking(run_id, session), holding_run(home, run_id, wait_s=_LOCK_S):
                 _log.info("%s: run %s begins as %s", self.party_id, run_id, offered.role)
                 follow_job(home, offered, session, clock=self._clock)
                 _log.info("%s: run %s is done", self.party_id, run_id)
 
-    def _second_link(self, home: Home, offered: OfferedJob, caller: TlsLink) -> TlsLink:
-        """The provider calls the helper; the helper waits for the provider's call."""
+    def _second_link(self, home: Home, offered: OfferedJob, caller: TlsLink) -> TlsLink | None:
+        """The provider calls the helper, if there is one; the helper waits for the provider's call."""
         parties, call = offered.plan.parties, offered.offer.call
         if offered.role == "helper":
             return self._meetings.meet(call, parties.provider, caller, seconds=_RENDEZVOUS_S)
         if parties.helper is None:
-            raise ConflictError("plan {plan} has no helper", plan=offered.plan.name)
+            return None
         return connect(
             home.identity, home.trust.get(parties.helper), home.trust, purpose=PEER_PURPOSE, run_id=call
         )

@@ -20,6 +20,7 @@ from tongzhou.node.states import decode_state
 from tongzhou.node.tables import load_table
 from tongzhou.parties.times import utc_now
 from tongzhou.secure.exchange import Exchange
+from tongzhou.secure.lattice import require_library
 from tongzhou.secure.party import Party, Role
 from tongzhou.secure.tasks import Seat
 from tongzhou.wire.messages import Session
@@ -73,6 +74,9 @@ class JobContext:
     _states: dict[str, msgspec.Struct] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
+        if self.plan.mode == "pair":
+            # Before anything is asked of anybody.
+            require_library()
         parties = self.plan.parties
         names: dict[Role, str] = {"asker": parties.asker, "provider": parties.provider}
         if parties.helper is not None:

@@ -55,8 +55,11 @@ class _Head(Struct, frozen=True):
         str, Meta(min_length=1, max_length=200, description="purpose, as the grant must name it")
     ]
     mode: Annotated[
-        Literal["aided", "local"],
-        Meta(description="trust mode: aided (a neutral helper) or local (one process, no protection)"),
+        Literal["aided", "pair", "local"],
+        Meta(
+            description="trust mode: aided (a neutral helper), pair (nobody but the owners) or local (one "
+            "process, no protection)"
+        ),
     ]
 
 
@@ -174,7 +177,7 @@ class Plan(Struct, frozen=True):
     Attributes:
         name: name of the plan.
         purpose: purpose, as the grant must name it.
-        mode: trust mode, "aided" or "local".
+        mode: trust mode, "aided", "pair" or "local".
         parties: roles.
         match: matching; `match.identifier` maps both owners to their column.
         tables: what each owner brings, by party identifier.
@@ -188,7 +191,7 @@ class Plan(Struct, frozen=True):
 
     name: str
     purpose: str
-    mode: Literal["aided", "local"]
+    mode: Literal["aided", "pair", "local"]
     parties: Parties
     match: Match
     tables: dict[str, PlanTable]
@@ -339,7 +342,6 @@ def _without_nulls(raw: Any) -> Any:
 
 
 def _build(raw: dict[str, Any], place: Place) -> Plan:
-    _refuse_unbuilt_mode(raw, place)
     document = convert(_spread_identifier(raw), _Document, place)
     head = document.plan
     plan = Plan(
@@ -351,15 +353,6 @@ def _build(raw: dict[str, Any], place: Place) -> Plan:
     for check in (_check_roles, _check_owners, _check_label, _check_columns, _check_binning):
         check(plan, place)
     return plan
-
-
-def _refuse_unbuilt_mode(raw: dict[str, Any], place: Place) -> None:
-    head = raw.get("plan")
-    if isinstance(head, dict) and head.get("mode") == "pair":
-        raise PlanError(
-            '{where}: mode "pair" is not built yet; use mode "aided" with a neutral helper',
-            where=place.at("plan", "mode"),
-        )
 
 
 def _spread_identifier(raw: dict[str, Any]) -> dict[str, Any]:
@@ -378,10 +371,11 @@ def _check_roles(plan: Plan, place: Place) -> None:
     where = place.at("parties")
     if plan.mode == "aided" and plan.parties.helper is None:
         raise PlanError('{where}: mode "aided" needs parties.helper, the neutral party', where=where)
-    if plan.mode == "local" and plan.parties.helper is not None:
+    if plan.mode != "aided" and plan.parties.helper is not None:
         raise PlanError(
-            '{where}: mode "local" has no helper; remove parties.helper or use mode "aided"',
+            '{where}: mode "{mode}" has no helper; remove parties.helper or use mode "aided"',
             where=where.at("helper"),
+            mode=plan.mode,
         )
     twice = [party for party, count in Counter(plan.members).items() if count > 1]
     if twice:
