@@ -1,4 +1,4 @@
-"""A whole job of two institutions with nobody else: receipts, refusals, and parties that die and come back."""
+"""A whole job of two institutions alone: receipts, refusals, and parties that die and come back."""
 
 import signal
 import threading

@@ -145,6 +145,7 @@ def test_score(mode: Mode, trained: Mode, card: Any) -> None:
 @pytest.mark.parametrize("task", sorted(SUPPORT))
 @pytest.mark.parametrize("mode", ALL_MODES)
 def test_every_mode_does_every_task(task: str, mode: Mode) -> None:
+    assert mode in SUPPORT[task]
     Seat(Party("asker", Session("asker", {}), NAMES), mode, Exchange()).require(task)
 
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Self
 
-from tongzhou.errors import ConflictError, PeerError, TongzhouError
+from tongzhou.errors import PeerError, TongzhouError
 from tongzhou.node.crash import write_crash
 from tongzhou.node.home import Home
 from tongzhou.node.job_calls import Meetings, Playing

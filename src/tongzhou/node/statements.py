@@ -37,8 +37,8 @@ _PAIR: Final = (
 )
 _PAIR_PAPERS: Final = {
     "bin": "Brakerski, CRYPTO 2012; Fan and Vercauteren 2012; Huang et al., USENIX Security 2022",
-    "train": "Brakerski, CRYPTO 2012; Fan and Vercauteren 2012; Huang et al., USENIX Security 2022; Hao et al., "
-    "NeurIPS 2022; Rathee et al., IEEE S&P 2021; own derivation of the periodised logistic",
+    "train": "Brakerski, CRYPTO 2012; Fan and Vercauteren 2012; Huang et al., USENIX Security 2022; Hao et "
+    "al., NeurIPS 2022; Rathee et al., IEEE S&P 2021; own derivation of the periodised logistic",
     "score": "Brakerski, CRYPTO 2012; Fan and Vercauteren 2012",
 }
 """In mode pair these steps are protected by ciphertexts, and nobody else takes part in any."""

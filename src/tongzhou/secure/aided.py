@@ -145,16 +145,16 @@ class AidedEngine(Engine):
         tag = f"product.{name}"
         if operand.share is None:
             mask = self.stream(other).words(*operand.shape)
-            correction = operation(matrix.words, mask) - self.stream(other).words(*shape)
+            correction = operation(matrix.held, mask) - self.stream(other).words(*shape)
             self.party.link(owner).send(tag, None, [correction])
             return Shared(shape, None)
         if self.party.role == other:
             mask = self.stream(other).words(*operand.shape)
             self.party.peer.send(tag, None, [operand.share - mask])
-            return Shared(shape, operation(matrix.words, mask) + self.stream(other).words(*shape))
+            return Shared(shape, operation(matrix.held, mask) + self.stream(other).words(*shape))
         _, (masked,) = self.party.peer.recv(tag, None, [ArraySpec("<u8", operand.shape)])
         _, (correction,) = self.party.link("helper").recv(tag, None, [ArraySpec("<u8", shape)])
-        return Shared(shape, operation(matrix.words, operand.share + masked) + correction)
+        return Shared(shape, operation(matrix.held, operand.share + masked) + correction)
 
     # --- functions of shared numbers ---------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from tongzhou.secure.prg import Stream, new_seed
 from tongzhou.secure.ring import Words
 from tongzhou.wire.messages import ArraySpec
 
-__all__ = ["BitProducts"]
+__all__ = ["BitProducts", "Bits"]
 
 Bits = NDArray[np.bool_]
 
@@ -89,9 +89,9 @@ class BitProducts:
         """Shares modulo 2^64 of the products of both owners' bits, ``(n,)``. One round."""
         count = len(bits)
         self.make(count)
-        random, shares = self._bits[:count], self._shares[:count]
+        drawn, shares = self._bits[:count], self._shares[:count]
         self._bits, self._shares = self._bits[count:], self._shares[count:]
-        masked = bits ^ random
+        masked = bits ^ drawn
         peer = self.blind.party.peer
         peer.send("bits.masked", None, [np.packbits(masked)])
         _, (packed,) = peer.recv("bits.masked", None, [ArraySpec("|u1", (-(-count // 8),))])
@@ -100,7 +100,7 @@ class BitProducts:
         signs = np.where(masked ^ theirs, _MINUS, np.uint64(1))
         out: Words = signs * shares
         own_sign = np.where(masked, _MINUS, np.uint64(1))
-        out += theirs.astype(np.uint64) * own_sign * random.astype(np.uint64)
+        out += theirs.astype(np.uint64) * own_sign * drawn.astype(np.uint64)
         if self.blind.holds_keys:
             out += (masked & theirs).astype(np.uint64)
         return out

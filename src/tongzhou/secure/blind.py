@@ -1,4 +1,4 @@
-"""Private products of two owners: one sends ciphertexts, the other multiplies them and sends back what it masked.
+"""Private products of two owners: one encrypts, the other multiplies and masks.
 
 Statement
     Parties: asker (holds the keys) and provider (computes on ciphertexts).
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tongzhou.errors import ProtocolError
-from tongzhou.secure.lattice import DEGREE, ROWS, SLOTS, SMALL, Evaluator, KeyHolder, Kind
+from tongzhou.secure.lattice import DEGREE, Evaluator, KeyHolder, Kind
 from tongzhou.secure.packing import Layout, parts
 from tongzhou.secure.party import Party
 from tongzhou.secure.prg import Stream, new_seed
@@ -122,6 +122,21 @@ class Blind:
     def modulus(self, kind: Kind) -> int:
         """The plaintext modulus of a kind."""
         return (self._holder(kind) if self.holds_keys else self._evaluator(kind)).modulus
+
+    def divided(self, share: Words, bits: int) -> Words:
+        """A share divided by 2^bits: one owner rounds down, the other up, so that the sum has no lean."""
+        out: Words = share >> np.uint64(bits)
+        if not self.holds_keys:
+            out += share & np.uint64((1 << bits) - 1) != 0
+        return out
+
+    def at_provider(self, words: Words) -> Words | None:
+        """The words at the provider."""
+        return None if self.holds_keys else words
+
+    def at_asker(self, words: Words) -> Words | None:
+        """The words at the asker."""
+        return words if self.holds_keys else None
 
     def factor(self, kind: Kind, words: Words) -> Any:
         """At the provider: own numbers ``(8192,)`` as a factor."""

@@ -3,9 +3,9 @@
 Statement
     As `tongzhou.secure.logistic`, of which this is a part: nothing is opened here.
 
-The engine sums both owners' rows with the shared slopes as weights. A Newton step needs the matrix only roughly, so that training takes a sample of
-evenly spread rows (`sample_step`); standard errors take all rows, a piece at a time, so that memory stays
-bounded.
+The engine sums both owners' rows with the shared slopes as weights. A Newton step needs the matrix only
+roughly, so that training takes a sample of evenly spread rows (`sample_step`); standard errors take all rows,
+a piece at a time, so that memory stays bounded.
 """
 
 from dataclasses import dataclass

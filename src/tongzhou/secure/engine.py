@@ -89,12 +89,12 @@ class Engine(ABC):
         party: seat in the run.
 
     Attributes:
-        curvature_cost: how many times dearer a curvature matrix is, against an evaluation of the gradient,
-            than the bytes of mode `aided` say.
+        renewal_price: what a new inverse curvature costs, in evaluations of the gradient; ``None`` if the
+            bytes of mode `aided` say it.
         sample_least: rows that the curvature for a step takes at least.
     """
 
-    curvature_cost: ClassVar[float] = 1.0
+    renewal_price: ClassVar[float | None] = None
     sample_least: ClassVar[int] = 1 << 13
 
     def __init__(self, party: Party) -> None:
@@ -151,7 +151,8 @@ class Engine(ABC):
             tag: of the message to the helper, where there is one.
             value: what the owners know; ``None`` at the helper.
             kind: its type.
-            what, reason: what the helper learns so, for the receipt; nothing is noted if empty.
+            what: what the helper learns so, for the receipt; nothing is noted if empty.
+            reason: why.
         """
 
     # --- private matrices ------------------------------------------------------------------------------

@@ -20,12 +20,14 @@ holder knows, and so is the noise. Therefore
    it is a ring-learning-with-errors sample with a secret of the evaluator;
 2. the mask is added, so that the message is uniform;
 3. the modulus is switched down by 120 bits. A coefficient of the first half then depends on the noise only if
-   the noise carries it across a rounding boundary. The noise of a sum of m products of polynomials whose
-   plain coefficients are below t is, but for a chance of 2^-60, below ``7 · 3.2 · t/√12 · sqrt(8192 m)``: for
-   `ROWS` and `SLOTS`, t = 2^50 and m ≤ 256, that is 2^64. So one of the 8,192 boundaries is crossed with
-   a chance of at most ``2 · 8192 · 2^64 / 2^120 = 2^-42``, and with less for the few products of `SMALL`.
+   the noise carries it across a rounding boundary. Let m numbers below t enter a coefficient of the sum. But
+   for a chance of 2^-60, the noise is below ``9 · 3.2 · t/√12 · sqrt(m)``: the first factor is that of the
+   chance, the second the library's standard deviation. With t = 2^50 and m up to 2^25 (`ROWS`, `SLOTS`), or
+   t = 2^56 and m up to 2^13 (`SMALL`), that is 2^65.6, and one of the 8,192 boundaries is crossed with a
+   chance of at most ``2 · 8192 · 2^65.6 / 2^120``, less than 2^-40.
 
-So the statistical distance from a view that does not know the numbers is below 2^-40 a ciphertext.
+So a result is within a statistical distance of 2^-40 of one that does not depend on the evaluator's numbers
+but through the masked message.
 """
 
 import os
@@ -163,7 +165,7 @@ class Lattice:
         return _HEADER.pack(0xA15E, _HEADER.size, major, minor, _NO_COMPRESSION, 0, size)
 
     def polynomial(self, words: Words) -> Any:
-        """A plain polynomial: with coefficients ``(8192,)`` modulo a power of two, or with slots below the prime.
+        """A plain polynomial: with coefficients ``(8192,)`` modulo 2^bits, or with slots below the prime.
 
         Coefficients go in through the library's own format, which takes a tenth of the time of a list.
         """

@@ -253,8 +253,8 @@ def _check_block(engine: Engine, settings: LogisticSettings, block: OwnerBlock) 
 def _iterate(training: Training, block: OwnerBlock | None, step: Shared) -> None:
     """Newton steps until the gradient is short enough; a step that lengthens it is halved."""
     engine, settings, norms = training.engine, training.settings, training.gradient_norms
-    if engine.curvature_cost > 1:
-        # One step more with the first curvature costs less than a curvature that is soon out of date.
+    if engine.renewal_price is not None:
+        # Dear: a step more with the first curvature comes before one that is soon out of date.
         training.inverse = training.start
     harmonics = 0
     move = _Move(harmonics=training.staircase.coarse)
@@ -414,9 +414,11 @@ def _worth_renewing(training: Training, norm: float, rate: float) -> bool:
     sampled = math.sqrt(settings.columns * every / settings.rows) if every > 1 else 0.0
     wanted = math.log(settings.tolerance / norm)
     saved = wanted / math.log(rate) - wanted / math.log(max(rate * rate, sampled))
+    if training.engine.renewal_price is not None:
+        return saved > training.engine.renewal_price
     step = 6 + 2 * staircase.harmonics
     curvature = 2 * settings.columns + settings.asker_columns + 3 + 2 * staircase.rough
-    return saved * step * every > curvature * training.engine.curvature_cost
+    return saved * step * every > curvature
 
 
 def _prepare(engine: Engine, settings: LogisticSettings, block: OwnerBlock | None) -> Training:

@@ -4,10 +4,10 @@ With `inner` length L, the left matrix ``(p, L)`` and the right matrix ``(L, q)`
 
     A(x) = Σ A[i, l] x^(i·a + L - 1 - l)        B(x) = Σ B[l, j] x^(j·b + l)
 
-and the coefficient of ``x^(i·a + j·b + L - 1)`` in A·B is ``Σ_l A[i, l] B[l, j]``. With strides (a, b) equal to
-(L q, L), or (L, L p), every other pair of exponents meets elsewhere as long as ``L p q ≤ 8192``; what wraps
-around comes back below L - 1. (Huang, Lu, Hong and Ding, Cheetah, USENIX Security 2022, for vectors; Hao, Li,
-Chen, Xing, Xu and Zhang, Iron, NeurIPS 2022, for matrices.)
+and the coefficient of ``x^(i·a + j·b + L - 1)`` in A·B is ``Σ_l A[i, l] B[l, j]``. With strides (a, b) equal
+to (L q, L), or (L, L p), every other pair of exponents meets elsewhere as long as ``L p q ≤ 8192``; what
+wraps around comes back below L - 1. (Huang, Lu, Hong and Ding, Cheetah, USENIX Security 2022, for vectors;
+Hao, Li, Chen, Xing, Xu and Zhang, Iron, NeurIPS 2022, for matrices.)
 
 A long inner dimension is cut into pieces of L, whose products are added; many rows or columns are cut into
 groups of p and q.
