@@ -5,7 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from tongzhou.secure import aided, counting, logistic, matching, scoring, shuffling, staircase
+from tongzhou.secure import (
+    aided,
+    bit_products,
+    blind,
+    counting,
+    lattice,
+    logistic,
+    matching,
+    packing,
+    pair,
+    scoring,
+    shuffling,
+    staircase,
+)
 
 PAGES = Path(__file__).parents[2] / "docs" / "protocols"
 MODULES = {
@@ -13,6 +26,7 @@ MODULES = {
     "counting": [counting, shuffling],
     "logistic": [logistic, staircase],
     "matching": [matching.match_dh, matching.match_aided],
+    "pair": [pair, lattice, packing, blind, bit_products],
     "scoring": [scoring],
 }
 AUTHORS = {
@@ -20,6 +34,7 @@ AUTHORS = {
     "counting": ["Chase", "Ghosh", "Poburinnaya"],
     "logistic": ["Boura", "Chillotti", "Gama", "Jetchev", "Peceny", "Petric", "Korzilius", "Schoenmakers"],
     "matching": ["Meadows", "Huberman", "Franklin", "Hogg", "Kamara", "Mohassel", "Raykova", "Sadeghian"],
+    "pair": ["Brakerski", "Fan", "Vercauteren", "Huang", "Hao", "Beaver", "Rathee"],
     "scoring": [],
 }
 
@@ -62,6 +77,7 @@ def test_every_page_has_a_statement(name: str) -> None:
             ],
         ),
         ("matching", ["64 bytes for each identifier of the asker", "16 bytes an identifier to the helper"]),
+        ("pair", ["about 25 bytes a number", "48 K bytes a row", "about 0.6 MB"]),
         ("scoring", ["8 m (d + 3) bytes"]),
     ],
 )

@@ -1,16 +1,18 @@
-"""Joint logistic regression of two owners with a helper: weights, residuals and predictions stay shared.
+"""Joint logistic regression of two owners: weights, residuals and predictions stay shared.
 
 Statement
-    Parties: asker (its own columns and the label), provider (its own columns), helper.
+    Parties: asker (its own columns and the label), provider (its own columns), and in mode `aided` a
+    helper.
     Who learns what: both owners learn the number of rows and columns, the event rate rounded to two
     digits (it sets the first step), and the length of the gradient after each step (it decides whether to go
     on). At the end the openings that the grant names: each owner its own weights and their covariance, or
     nobody anything (weights stay shared); see `window` for what is told of the range of scores. The helper
-    learns the shapes, whether events are rare, and which kind of step was made each time.
-    Assumption: as `tongzhou.secure.aided`.
-    Cost: with n rows, d columns (d_a of them the asker's, the intercept included; d_p the provider's) and K
-    harmonics: once 8 n (2 d_a + d_p + 2) bytes; an evaluation 8 n (6 + 2 K) bytes; a curvature matrix
-    8 m (2 d + d_a + 2 + 2 K) bytes on its m rows, and 1 + 2 doublings rounds for its inverse.
+    learns the shapes, whether events are rare, which kind of step was made each time, and how long a series.
+    Assumption: as the engine of the mode, `tongzhou.secure.aided` or `tongzhou.secure.pair`.
+    Cost: in mode `aided` with n rows, d columns (d_a of them the asker's, the intercept included; d_p the
+    provider's) and K harmonics: once 8 n (2 d_a + d_p + 2) bytes; an evaluation 8 n (6 + 2 K) bytes; a
+    curvature matrix 8 m (2 d + d_a + 2 + 2 K) bytes on its m rows, and 1 + 2 doublings rounds for its
+    inverse.
     Method: Newton's iteration with a curvature matrix that is kept while that is cheaper than a new one (a
     chord method); see `staircase` for the logistic function, `curvature` for the matrix and `linear` for its
     inverse.

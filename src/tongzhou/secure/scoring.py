@@ -1,13 +1,14 @@
 """Joint scores of new rows: only the total is opened, and only to the asker.
 
 Statement
-    Parties: asker and provider with their columns of the new rows and their shares of the weights; helper.
+    Parties: asker and provider with their columns of the new rows and their shares of the weights; in
+    mode `aided` a helper.
     Who learns what: the asker learns the total logit of each row. No partial sum crosses the wire. (An asker
     that knows its own weights can subtract its own part from the total: that follows from the result and the
     grant's ``card`` opening, not from the protocol. With ``card = "shared"`` it cannot.) The provider learns
     the number of rows, the helper the shapes.
-    Assumption: as `tongzhou.secure.aided`.
-    Cost: with m rows and d columns, the intercept included, 8 m (d + 3) bytes, two rounds.
+    Assumption: as the engine of the mode, `tongzhou.secure.aided` or `tongzhou.secure.pair`.
+    Cost: in mode `aided` with m rows and d columns, the intercept included, 8 m (d + 3) bytes, two rounds.
 """
 
 from dataclasses import dataclass

@@ -5,7 +5,7 @@ Statement
     Who learns what: the owner of the variable learns the covariance of its own weights, the block that it
     would learn for its standard errors anyway; both owners learn the Newton decrement and the length of each
     further step (how far the model still is from its optimum). Nobody else learns anything new.
-    Assumption: as `tongzhou.secure.aided`.
+    Assumption: as `tongzhou.secure.logistic`.
     Cost: four products of ``(d, d)`` matrices, then one or two evaluations as in training; no row is hidden
     again.
     Method: constrained Newton iteration. With M the inverse curvature and t the variable's row of the owner's

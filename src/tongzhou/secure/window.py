@@ -5,7 +5,7 @@ Statement
     Who learns what: each owner learns how far the other's part of a score reaches from zero, rounded up to
     two digits; the helper learns whether the wide window was needed. Each owner learns its weights once more
     if it was.
-    Assumption: as `tongzhou.secure.aided`.
+    Assumption: as `tongzhou.secure.logistic`.
     Cost: one round; with the wide window two or three evaluations more.
 """
 
