@@ -89,7 +89,8 @@ def test_a_sealed_matrix_serves_many_products(rows: int) -> None:
     asker, provider = both(program)
     for left, place in ((first, 0), (second, 1)):
         assert total((asker[place], provider[place]), 1 << ROWS.bits) == exact(left, matrix, 1 << ROWS.bits)
-    assert (asker[2], provider[2]) == (0, 2)
+    # Two results, then six: four in a message.
+    assert (asker[2], provider[2]) == (0, 3)
 
 
 def test_factors_that_are_kept_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:

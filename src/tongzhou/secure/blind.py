@@ -29,8 +29,8 @@ from tongzhou.wire.messages import ArraySpec
 
 __all__ = ["Blind", "Job", "Sealed", "Term"]
 
-_PIECE = 64
-"""Ciphertexts in a message."""
+_PIECE = 4
+"""Ciphertexts in a message: few, so that one owner computes while the other does."""
 _MOST_BYTES = 1 << 20
 """More than any key or ciphertext of these parameters takes."""
 

@@ -107,7 +107,8 @@ class PairMatrices:
                 term = Term(layout, matrix.rows, left, None if matrix.words is None else matrix.words.T)
             return Job(count, matrix.columns, [term])
         layout = best_layout(matrix.columns, matrix.rows, count)
-        kept = matrix.made.setdefault("factors", {})
+        # Single rows come again in every evaluation.
+        kept = matrix.made.setdefault("factors", {}) if count == 1 else None
         term = Term(layout, matrix.rows, matrix.words, self.blind.at_asker(rows.T), factors=kept)
         return Job(matrix.columns, count, [term])
 
