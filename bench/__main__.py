@@ -9,7 +9,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench import boosting, card, federated, joint_lr, joint_statistics, machine, match, match_kinds, online
+from bench import (
+    boosting,
+    card,
+    federated,
+    joint_lr,
+    joint_lr_pair,
+    joint_statistics,
+    machine,
+    match,
+    match_kinds,
+    online,
+)
 from bench.measures import say
 
 __all__ = ["BENCHES", "main", "write_json"]
@@ -23,6 +34,7 @@ BENCHES: dict[str, ModuleType] = {
     "match-kinds": match_kinds,
     "statistics": joint_statistics,
     "federated": federated,
+    "joint-lr-pair": joint_lr_pair,
 }
 """What can be measured, by name. Each module has `measure` and `figures`."""
 

@@ -113,6 +113,8 @@ def _train(seat: Seat, arguments: list[str]) -> Result:
     settings = LogisticSettings(rows, asker, provider, tolerance=tolerance)
     _warm_up(seat)
     own = _load(seat, folder)
+    # A seat of its own: seeds and keys of the measured job are made within the measure.
+    seat = Seat(seat.party, seat.mode)
     gauge = _Gauge(seat.party.session)
     fitted: Result = {}
 

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,17 @@ def peers_python() -> Path | None:
     return PEERS_VENV / "bin" / "python"
 
 
-def spu_train(python: Path, folder: Path, *, timeout_s: float) -> Result:
+def spu_train(
+    python: Path, folder: Path, *, timeout_s: float, protocol: str = "SEMI2K", epochs: int = 20
+) -> Result:
     """SPU's logistic regression in two processes on the arrays of a folder.
+
+    Args:
+        python: the peers' interpreter.
+        folder: where the arrays lie.
+        timeout_s: bound on the time of a party, in seconds.
+        protocol: SPU's name of it.
+        epochs: passes over the rows.
 
     Returns:
         CPU of both parties, wall of the slower, memory of the larger, bytes that both wrote, and the weights.
@@ -56,7 +66,8 @@ def spu_train(python: Path, folder: Path, *, timeout_s: float) -> Result:
     Raises:
         BenchError: a party failed or took too long.
     """
-    parts = _two_parties(python, "spu_logistic.py", folder, timeout_s)
+    arguments = [protocol, str(epochs)]
+    parts = _two_parties(python, "spu_logistic.py", folder, timeout_s, arguments=arguments)
     epochs, together = parts[0]["epochs"], _together(parts)
     return together | {
         "epochs": epochs,
@@ -82,14 +93,16 @@ def spu_match(python: Path, folder: Path, *, timeout_s: float) -> Result:
     return _together(parts) | {"matched": parts[0]["matched"]}
 
 
-def _two_parties(python: Path, script: str, folder: Path, timeout_s: float) -> list[Result]:
+def _two_parties(
+    python: Path, script: str, folder: Path, timeout_s: float, *, arguments: Sequence[str] = ()
+) -> list[Result]:
     ports = ",".join(map(str, _two_ports()))
     path = str(ROOT / "bench" / "peers" / script)
     with ExitStack() as stack:
         parties = []
         for rank in range(2):
             party = subprocess.Popen(
-                [str(python), path, str(folder), str(rank), ports],
+                [str(python), path, str(folder), str(rank), ports, *arguments],
                 env=clean_environment(),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -149,7 +149,7 @@ WRONG = [
     (
         'mode = "aided"',
         'mode = "pair"',
-        r"plan\.toml:4: job scorecard does not run in mode pair; it runs in aided, local",
+        r'plan\.toml:9: mode "pair" has no helper',
     ),
     ('mode = "aided"', 'mode = "aidded"', r"one of aided, local, pair, got .aidded.; did you mean aided"),
     ('mode = "aided"', 'mode = "local"', r'plan\.toml:9: mode "local" has no helper'),

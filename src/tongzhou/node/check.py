@@ -13,6 +13,7 @@ from tongzhou.node.tables import load_table
 from tongzhou.parties.grants import Grant, GrantRequest
 from tongzhou.parties.names import near_name
 from tongzhou.parties.times import Clock, utc_now
+from tongzhou.secure.lattice import require_library
 
 __all__ = ["JobCheck", "check_job"]
 
@@ -77,6 +78,8 @@ def check_job(home: Home, plan: Plan, *, clock: Clock = utc_now) -> JobCheck:
     for party in owners:
         findings += _check_table(home, plan, party)
     grant = None
+    if plan.mode == "pair":
+        findings += _check_library()
     if plan.mode != "local":
         findings += _check_trust(home, plan)
         if role not in ("asker", "helper"):
@@ -93,6 +96,14 @@ def check_job(home: Home, plan: Plan, *, clock: Clock = utc_now) -> JobCheck:
         grant=grant,
         findings=sorted(findings, key=lambda finding: finding.severity != "error"),
     )
+
+
+def _check_library() -> list[Finding]:
+    try:
+        require_library()
+    except PlanError as error:
+        return [_error("mode", error)]
+    return []
 
 
 def _check_table(home: Home, plan: Plan, party: str) -> list[Finding]:

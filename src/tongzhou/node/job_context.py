@@ -16,11 +16,13 @@ from tongzhou.node.home import Home
 from tongzhou.node.job import Job
 from tongzhou.node.job_states import HelperState
 from tongzhou.node.plan import Plan, PlanTable, plan_digest
+from tongzhou.node.plan_jobs import JOB_RULES, LATTICE_FREE
 from tongzhou.node.states import decode_state
 from tongzhou.node.tables import load_table
 from tongzhou.parties.grants import ConsentKeeper
 from tongzhou.parties.times import utc_now
 from tongzhou.secure.exchange import Exchange
+from tongzhou.secure.lattice import require_library
 from tongzhou.secure.party import Party, Role
 from tongzhou.secure.tasks import Seat
 from tongzhou.wire.messages import Session
@@ -76,6 +78,10 @@ class JobContext:
     _states: dict[str, msgspec.Struct] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
+        rules = JOB_RULES[self.plan.job]
+        if self.plan.mode == "pair" and not set(rules.protocols) <= LATTICE_FREE:
+            # Before anything is asked of anybody.
+            require_library()
         self.party = Party(self.role, self.session, self.plan.roles)
         self.seat = Seat(self.party, self.plan.mode, self.exchange)
 

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from tongzhou.parties.grants import Mode, Protocol
 
-__all__ = ["JOB_RULES", "JobRules", "PlanJob"]
+__all__ = ["JOB_RULES", "LATTICE_FREE", "JobRules", "PlanJob"]
 
 PlanJob = Literal["scorecard", "match", "size", "join", "boosting"]
 """What a plan can ask for."""
@@ -37,10 +37,13 @@ class JobRules:
     providers_max: int = 1
 
 
+LATTICE_FREE: Final = frozenset({"match", "size", "join"})
+"""Computations that two owners do without the lattice library."""
+
 JOB_RULES: Final[dict[PlanJob, JobRules]] = {
     "scorecard": JobRules(
         sections=("match", "tables", "holdout", "binning", "selection", "train", "card", "openings"),
-        modes=("aided", "local"),
+        modes=("aided", "pair", "local"),
         steps=("match", "bin", "select", "train", "score", "publish"),
         protocols=("match", "bin", "train", "score"),
         scoring=("match", "score"),

@@ -30,6 +30,18 @@ _AIDED: Final = (
     "semi-honest parties; the helper colludes with nobody; AES-256 in counter mode is pseudorandom",
     "半诚实模型；协助方不与任何一方合谋；AES-256 计数器模式为伪随机",
 )
+_PAIR: Final = (
+    "semi-honest parties; ring learning with errors in dimension 8192 (128 bits of security); AES-256 in "
+    "counter mode is pseudorandom",
+    "半诚实模型；8192 维环上带误差学习（RLWE）假设（128 位安全强度）；AES-256 计数器模式为伪随机",
+)
+_PAIR_PAPERS: Final = {
+    "bin": "Brakerski, CRYPTO 2012; Fan and Vercauteren 2012; Huang et al., USENIX Security 2022",
+    "train": "Brakerski, CRYPTO 2012; Fan and Vercauteren 2012; Huang et al., USENIX Security 2022; Hao et "
+    "al., NeurIPS 2022; Rathee et al., IEEE S&P 2021; own derivation of the periodised logistic",
+    "score": "Brakerski, CRYPTO 2012; Fan and Vercauteren 2012",
+}
+"""In mode pair these steps are protected by ciphertexts, and nobody else takes part in any."""
 _NOTHING: Final = ("nothing", "无")
 _SHAPES: Final = ("the number of rows and columns", "行数与列数")
 _BINS: Final = ("the number of rows, of variables and of their bins", "行数、变量数与各变量的分箱数")
@@ -335,7 +347,15 @@ def statement_of(
         statement = _with(statement, role, (english, chinese))
     if step == "match" and consents == "asker":
         statement = _with(statement, "provider", _CONSENTS)
-    return statement
+    return _of_a_pair(step, statement) if mode == "pair" else statement
+
+
+def _of_a_pair(step: str, statement: Statement) -> Statement:
+    """The same step without a helper."""
+    learned = {role: words for role, words in statement.learned.items() if role != "helper"}
+    if step not in _PAIR_PAPERS:
+        return msgspec.structs.replace(statement, learned=learned)
+    return Statement(learned, _PAIR, _PAIR_PAPERS[step])
 
 
 def _with(statement: Statement, role: str, more: tuple[str, str]) -> Statement:

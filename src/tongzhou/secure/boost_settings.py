@@ -30,8 +30,8 @@ added to its curvature."""
 FLOOR_BITS: Final = 15
 """2^-15 is added to each row's curvature, more than the error of its series."""
 
-_NARROW = Staircase(4, 10, 10)
-_WIDE = Staircase(5, 20, 20)
+_NARROW = Staircase(4, 10, ((0.0, 10),))
+_WIDE = Staircase(5, 20, ((0.0, 20),))
 _RATE_BITS = 10
 
 _MOST = {"trees": 1000, "depth": 6, "bins": 64, "rows": 1 << 20}

@@ -34,7 +34,7 @@ class BoostTask:
         """Train; ``None`` at the helper."""
         if seat.mode == "local":
             return seat.meet(own, self.clear)
-        return boost(seat.engine("boost"), self.settings, own, leaves=self.leaves, gains=self.gains)
+        return boost(seat.helped_engine("boost"), self.settings, own, leaves=self.leaves, gains=self.gains)
 
     def clear(self, asker: OwnerBlock, provider: OwnerBlock) -> tuple[Boosted, Boosted]:
         """The same model in float64."""
@@ -73,7 +73,7 @@ class BoostScoreTask:
         if seat.mode == "local":
             return seat.meet(own, self.clear)
         model, values = (None, None) if own is None else (own.model, own.values)
-        return score_boosted(seat.engine("boost_score"), self._shape, model, values)
+        return score_boosted(seat.helped_engine("boost_score"), self._shape, model, values)
 
     def clear(self, asker: BoostScoreInput, provider: BoostScoreInput) -> tuple[Reals, None]:
         """The same scores in one process."""

@@ -14,8 +14,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from tongzhou.secure.aided import AidedEngine, Hidden
+from tongzhou.secure.aided import AidedEngine
 from tongzhou.secure.comparison import MAX_BITS, negative, zero
+from tongzhou.secure.engine import Hidden
 from tongzhou.secure.party import OWNERS, Party, Role
 from tongzhou.secure.products import multiply, square
 from tongzhou.secure.ring import Words, matrix_times_rows, rows_times_matrix
@@ -55,16 +56,16 @@ class ClearEngine(AidedEngine):
 
     def times(self, matrix: Hidden, weights: Shared) -> Shared:
         """``weights (d,)`` times the matrix: ``(n,)``."""
-        return Shared((matrix.rows,), rows_times_matrix(_given(weights.share, "asker"), matrix.words))
+        return Shared((matrix.rows,), rows_times_matrix(_given(weights.share, "asker"), matrix.held))
 
     def transpose_times(self, matrix: Hidden, rows: Shared) -> Shared:
         """The matrix times ``rows (n,)`` or ``(k, n)``: ``(d,)`` or ``(d, k)``."""
-        product = matrix_times_rows(matrix.words, _given(rows.share, "asker"))
+        product = matrix_times_rows(matrix.held, _given(rows.share, "asker"))
         return Shared(product.shape, product)
 
     def scale_rows(self, matrix: Hidden, factors: Shared) -> Shared:
         """Each row of the matrix times a factor ``(n,)``: ``(d, n)``."""
-        product: Words = matrix.words * _given(factors.share, "asker")
+        product: Words = matrix.held * _given(factors.share, "asker")
         return Shared(product.shape, product)
 
     def matmul(self, left: Shared, right: Shared, *, drop: int = 0) -> Shared:

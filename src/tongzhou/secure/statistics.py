@@ -94,7 +94,7 @@ class StatisticsTask:
         """
         if seat.mode == "local":
             return seat.meet(own, self.clear)
-        engine = seat.engine("statistics")
+        engine = seat.helped_engine("statistics")
         sides = {} if own is None else {seat.party.role: own}
         answers = self._answer(engine, sides)
         return None if own is None else tuple(answer.seen_by(seat.party.role) for answer in answers)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from tongzhou.errors import PlanError, ProtocolError
 from tongzhou.secure.aided import AidedEngine
-from tongzhou.secure.counting import BinCounts, CountOpening, count_events
+from tongzhou.secure.counting import BinCounts, count_events
+from tongzhou.secure.engine import CountOpening, Engine
 from tongzhou.secure.exchange import Exchange
 from tongzhou.secure.local import ClearPart, count_events_clear, fit_logistic_clear, match_clear, score_clear
 from tongzhou.secure.logistic import (
@@ -31,6 +32,7 @@ from tongzhou.secure.match_rules import MatchSettings, Places
 from tongzhou.secure.matching import match_dh
 from tongzhou.secure.matching_aided import match_aided
 from tongzhou.secure.matching_vole import match_vole
+from tongzhou.secure.pair import PairEngine
 from tongzhou.secure.party import Party, Role
 from tongzhou.secure.ring import Reals
 from tongzhou.secure.scoring import ScoreShape, ScoringKey, score_rows
@@ -62,9 +64,9 @@ Out_co = TypeVar("Out_co", covariant=True)
 
 SUPPORT: Final[dict[str, tuple[Mode, ...]]] = {
     "match": ("local", "aided", "pair"),
-    "count": ("local", "aided"),
-    "train": ("local", "aided"),
-    "score": ("local", "aided"),
+    "count": ("local", "aided", "pair"),
+    "train": ("local", "aided", "pair"),
+    "score": ("local", "aided", "pair"),
     "boost": ("local", "aided"),
     "boost_score": ("local", "aided"),
     "list_setup": ("local", "aided"),
@@ -96,7 +98,7 @@ class Seat:
     party: Party
     mode: Mode
     exchange: Exchange | None = None
-    _engine: AidedEngine | None = field(default=None, init=False)
+    _engine: Engine | None = field(default=None, init=False)
 
     def require(self, task: str) -> None:
         """Refuse a task that does not exist in this mode; nothing falls back to a weaker one.
@@ -112,17 +114,28 @@ class Seat:
                 allowed=", ".join(SUPPORT[task]),
             )
 
-    def engine(self, task: str) -> AidedEngine:
-        """The engine of mode `aided`, started on first use.
+    def engine(self, task: str) -> Engine:
+        """The engine of a protected mode, started on first use.
 
         Raises:
             PlanError: the task does not exist in this mode.
         """
         self.require(task)
         if self._engine is None:
-            self._engine = AidedEngine(self.party)
+            self._engine = PairEngine(self.party) if self.mode == "pair" else AidedEngine(self.party)
             self._engine.start()
         return self._engine
+
+    def helped_engine(self, task: str) -> AidedEngine:
+        """The engine of mode `aided`, for tasks that another engine does not carry.
+
+        Raises:
+            PlanError: the task does not exist in this mode.
+        """
+        engine = self.engine(task)
+        if not isinstance(engine, AidedEngine):
+            raise PlanError("{task} needs a helper", task=task)
+        return engine
 
     def meet(self, own: In | None, clear: Callable[[In, In], tuple[Out, Out]]) -> Out:
         """In mode `local`: compute with the other owner's input, in the clear.

@@ -63,7 +63,7 @@ class TransferTask:
         """Map, score, and train on the matched rows; ``None`` at the helper."""
         if seat.mode == "local":
             return seat.meet(own, self.clear)
-        engine = seat.engine("transfer")
+        engine = seat.helped_engine("transfer")
         if own is None:
             cross_moments(engine, self.settings, None)
             self._training().run(seat, None)
