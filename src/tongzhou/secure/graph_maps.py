@@ -10,9 +10,10 @@ Statement
     Cost: 12 (n + m) bytes once; each use 3 (n + m) words from the other owner and 3 n + 2 m words from the
         helper, in one round for any number of maps.
     Papers: sums and copies over sorted lists of vertices and edges: Nayak, Wang, Ioannidis, Weinsberg, Taft
-        and Shi, GraphSC (IEEE S&P 2015), with one shuffle between orders after Araki, Furukawa, Ohara, Pinkas,
-        Rosemarin and Tsuchida, Secure graph analysis at scale (CCS 2021); share translation: Chase, Ghosh and
-        Poburinnaya, Secret-shared shuffle (ASIACRYPT 2020), as in `counting`.
+        and Shi, GraphSC (IEEE S&P 2015), with permutations between the orders in place of sorting after
+        Araki, Furukawa, Ohara, Pinkas, Rosemarin and Tsuchida, Secure graph analysis at scale (CCS 2021);
+        share translation: Chase, Ghosh and Poburinnaya, Secret-shared shuffle (ASIACRYPT 2020), as in
+        `counting`.
 
 Copying a vertex's number to its edges, and adding edges up at a vertex, are running sums over the right
 order, and running sums are linear: each owner computes them on its own share. With x a number a vertex, ::
@@ -100,7 +101,7 @@ def orders_of(edges: Edges, nodes: int, bound: int) -> tuple[Order, Order, Order
 
 def sums_by_orders(orders: Sequence[Order], values: Array) -> Array:
     """What the protocol computes, in the clear: sums over neighbours ``(lanes, n)`` by running sums."""
-    lanes, nodes = values.shape
+    nodes = values.shape[1]
     state = _spread(values, len(orders[0]))
     state = _running(state[:, orders[0]])
     state = _running(state[:, orders[1]])
@@ -162,7 +163,7 @@ def neighbour_sums(
     return _send(engine, edge_map, share, kind)
 
 
-# --- the three parts -----------------------------------------------------------------------------------------
+# --- the three parts ---------------------------------------------------------------------------------------
 
 
 def _send(engine: AidedEngine, edge_map: EdgeMap, share: Array, kind: Kind) -> Array:
@@ -215,7 +216,7 @@ def _kept(edge_map: EdgeMap, step: int) -> int:
     return edge_map.places if step < _ORDERS - 1 else edge_map.nodes
 
 
-# --- running sums --------------------------------------------------------------------------------------------
+# --- running sums ------------------------------------------------------------------------------------------
 
 
 def _spread(values: Array, places: int) -> Array:

@@ -143,7 +143,7 @@ def check_graph(settings: GraphSettings) -> None:
     ranges: dict[str, tuple[float, float]] = {
         "nodes": (1, _MOST_NODES),
         "asker_edges": (0, _MOST_EDGES),
-        "provider_edges": (0, _MOST_EDGES),
+        "provider_edges": (int(settings.feature in ("flagged", "pairs")), _MOST_EDGES),
         "rounds": (1, _MOST_ROUNDS),
         "provider_weight": (0, 1),
         "damping": (2.0**-10, 1),
