@@ -75,7 +75,7 @@ def graph_feature(engine: AidedEngine, settings: GraphSettings, own: GraphInput 
 def _risk(engine: AidedEngine, settings: GraphSettings, own: GraphInput | None) -> GraphResult | None:
     shape = (1, settings.nodes)
     maps = _maps(engine, settings, own)
-    # What is sent once goes out before the other's is awaited; so maps are walked from behind.
+    # Once more the own part goes out before the other's is awaited.
     factors = {role: _hide_factors(engine, settings, role, own) for role in reversed(maps)}
     start = _flags(engine, own, np.float64)
     risk = engine.own("asker", shape, None if start is None else encode(start, RISK_BITS))
