@@ -57,7 +57,10 @@ def dense_risk(world: GraphWorld, settings: GraphSettings) -> np.ndarray:
     start = world.asker.flagged.astype(float)
     risk = start
     steps = []
-    for own, share in ((world.asker, 1 - settings.provider_weight), (world.provider, settings.provider_weight)):
+    for own, share in (
+        (world.asker, 1 - settings.provider_weight),
+        (world.provider, settings.provider_weight),
+    ):
         matrix = adjacency(own.edges, world.nodes)
         steps.append(share * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1))
     for _ in range(settings.rounds):

@@ -1,4 +1,4 @@
-"""Features over two graphs: the same in every mode, equal to dense matrices, refused where inputs are wrong."""
+"""Features over two graphs: the same in every mode, equal to dense matrices, refused where wrong."""
 
 from dataclasses import replace
 from typing import Any
@@ -39,7 +39,7 @@ def within(world: GraphWorld, rounds: int) -> list[int]:
     return reached.astype(int).tolist()
 
 
-# --- behaviour over modes ------------------------------------------------------------------------------------
+# --- behaviour over modes ----------------------------------------------------------------------------------
 
 
 @MODES
@@ -165,7 +165,7 @@ def test_pair_mode_is_refused() -> None:
         WORLD.play("pair", "risk")
 
 
-# --- arithmetic ----------------------------------------------------------------------------------------------
+# --- arithmetic --------------------------------------------------------------------------------------------
 
 
 @st.composite
@@ -256,12 +256,14 @@ def test_settings_and_results_travel_as_json() -> None:
     result = WORLD.play("local", "pairs").asker
     assert msgspec.json.decode(msgspec.json.encode(result), type=GraphResult) == result
     with pytest.raises(msgspec.ValidationError):
-        msgspec.json.decode(b'{"nodes":3,"asker_edges":1,"provider_edges":1,"feature":"all"}', type=GraphSettings)
+        msgspec.json.decode(
+            b'{"nodes":3,"asker_edges":1,"provider_edges":1,"feature":"all"}', type=GraphSettings
+        )
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(b'{"nodes":3,"asker_edges":1,"provider_edges":1,"steps":1}', type=GraphSettings)
 
 
-# --- what is refused -----------------------------------------------------------------------------------------
+# --- what is refused ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
