@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench import boosting, card, joint_lr, machine, matching, online
+from bench import boosting, card, graph, joint_lr, machine, matching, online
 from bench.measures import say
 
 __all__ = ["BENCHES", "main", "write_json"]
@@ -19,6 +19,7 @@ BENCHES: dict[str, ModuleType] = {
     "matching": matching,
     "card": card,
     "boosting": boosting,
+    "graph": graph,
     "online": online,
 }
 """What can be measured, by name. Each module has `measure` and `figures`."""

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from bench.graph_jobs import graph
 from bench.list_jobs import list_query, list_setup
 from bench.measures import Meter, peak_rss_mb
 from bench.trio import BEHIND
@@ -206,6 +207,7 @@ JOBS: dict[str, Callable[[Seat, list[str]], Result]] = {
     "train": _train,
     "match": _match,
     "boost": _boost,
+    "graph": graph,
     "list-setup": list_setup,
     "list-query": list_query,
 }
