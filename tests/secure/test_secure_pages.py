@@ -11,6 +11,9 @@ from tongzhou.secure import (
     counting,
     dcf,
     dpf,
+    graph,
+    graph_maps,
+    graph_pairs,
     list_gate,
     list_keys,
     list_query,
@@ -27,6 +30,7 @@ PAGES = Path(__file__).parents[2] / "docs" / "protocols"
 MODULES = {
     "aided": [aided],
     "counting": [counting],
+    "graph": [graph, graph_maps, graph_pairs],
     "list-query": [list_query, list_setup, list_keys, list_gate, dpf, dcf, retrieval, blocks, noise],
     "logistic": [logistic, staircase],
     "matching": [matching.match_dh, matching.match_aided],
@@ -35,6 +39,20 @@ MODULES = {
 AUTHORS = {
     "aided": ["Beaver", "Escudero", "Ghosh", "Keller", "Rachuri", "Scholl"],
     "counting": ["Chase", "Ghosh", "Poburinnaya"],
+    "graph": [
+        *(
+            "Nayak",
+            "Araki",
+            "Tsuchida",
+            "Chase",
+            "Poburinnaya",
+            "Zhou",
+            "Bousquet",
+            "Weston",
+            "Page",
+            "Beaver",
+        ),
+    ],
     "list-query": [
         *(
             "Boyle",
@@ -85,6 +103,15 @@ def test_every_page_has_a_statement(name: str) -> None:
     [
         ("counting", ["12 bytes a row and variable", "two rounds for any number of variables"]),
         (
+            "graph",
+            [
+                "40 n + 12 m bytes once",
+                "40 (4 n + m) bytes and two rounds a step",
+                "20 m + 155 n bytes and five rounds a step",
+                "88 n + 40 m bytes a node of a pair",
+            ],
+        ),
+        (
             "list-query",
             [
                 "1.25 · 8 (c + 3) bytes",
@@ -121,7 +148,7 @@ def test_modules_that_a_page_names_exist(name: str) -> None:
         assert Path(aided.__file__).with_name(f"{module}.py").exists(), module
 
 
-@pytest.mark.parametrize("name", ["aided", "list-query"])
+@pytest.mark.parametrize("name", ["aided", "graph", "list-query"])
 def test_the_example_runs(name: str) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", page(name), re.DOTALL)
     assert "assert " in code
