@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as command
-from bench import card, joint_lr, matching
+from bench import card, graph, joint_lr, matching
 
 MANUAL = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 
@@ -90,6 +90,23 @@ def test_figures_of_matching() -> None:
         {"tongzhou dh": both | {"cpu_s": 10.8}, "tongzhou aided": both | {"skipped": "the helper failed"}}
     )
     assert found == {"dh_ids_per_cpu_s": 5000.0, "aided_ids_per_cpu_s": None}
+
+
+def test_figures_of_graphs() -> None:
+    subjects = {
+        "tongzhou risk": {"cpu_s": 2.5, "bytes": 5_000_000},
+        "scipy risk": {"cpu_s": 0.05, "gap": 2e-5},
+        "tongzhou reach": {"cpu_s": 2.0, "bytes": 1},
+        "scipy reach": {"skipped": "no SciPy here"},
+    }
+    assert graph.figures(subjects) == {
+        "graph_risk_cpu_s": 2.5,
+        "graph_risk_mb": 5.0,
+        "graph_risk_vs_scipy": 50.0,
+        "graph_risk_gap": 2e-5,
+        "graph_reach_cpu_s": 2.0,
+        "graph_reach_vs_scipy": None,
+    }
 
 
 def test_figures_of_the_card() -> None:

@@ -306,8 +306,9 @@ FLAGS = WORLD.asker.flagged
 @pytest.mark.parametrize(
     ("own", "sentence"),
     [
-        (GraphInput(EDGES.astype(float), FLAGS), "edges must be whole numbers in two columns"),
-        (GraphInput(EDGES.reshape(-1), FLAGS), "edges must be whole numbers in two columns"),
+        (GraphInput(EDGES.astype(float), FLAGS), "edges must be signed whole numbers in two columns"),
+        (GraphInput(EDGES.astype(np.uint64), FLAGS), "edges must be signed whole numbers in two columns"),
+        (GraphInput(EDGES.reshape(-1), FLAGS), "edges must be signed whole numbers in two columns"),
         (GraphInput(np.zeros((900, 2), dtype=np.int64), FLAGS), "there are 900 edges; at most"),
         (GraphInput(np.array([[0, 40]]), FLAGS), "not among the 40 matched"),
         (GraphInput(np.array([[-1, 4]]), FLAGS), "not among the 40 matched"),

@@ -88,12 +88,11 @@ def orders_of(edges: Edges, nodes: int, bound: int) -> tuple[Order, Order, Order
     vertices = np.arange(nodes)
     # In vertex order a place below n is a vertex, the e next are edges, the rest is padding.
     padding = np.full(bound - len(edges), nodes)
-    sources = np.concatenate([vertices, edges[:, 0], padding])
-    targets = np.concatenate([vertices, edges[:, 1], padding])
+    sources, targets = (np.concatenate([vertices, ends, padding]).astype(np.int64) for ends in edges.T)
     # Stable sorting leaves a vertex before its edges; with odd and even keys it comes after them.
-    by_source = np.argsort(sources, kind="stable")
+    by_source = _sorted_places(sources)
     is_vertex = np.arange(nodes + bound) < nodes
-    by_target = np.argsort(2 * targets + is_vertex, kind="stable")
+    by_target = _sorted_places(2 * targets + is_vertex)
     at_source, at_target = _inverse(by_source), _inverse(by_target)
     first, second, third = (o.astype(np.uint32) for o in (by_source, at_source[by_target], at_target))
     return first, second, third
@@ -240,7 +239,18 @@ def _ends(ends: Array, values: Array) -> Array:
     return sums
 
 
-def _inverse(order: NDArray[np.intp]) -> NDArray[np.intp]:
+def _sorted_places(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places in the order of their keys, equal keys by place: twice as fast as a stable `argsort`.
+
+    Keys are below 2^22 and places below 2^23 (see `check_graph`), so that both fit one word.
+    """
+    bits = len(keys).bit_length()
+    packed = np.sort((keys << bits) | np.arange(len(keys)))
+    places: NDArray[np.int64] = packed & ((1 << bits) - 1)
+    return places
+
+
+def _inverse(order: NDArray[np.int64]) -> NDArray[np.int64]:
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
     return back

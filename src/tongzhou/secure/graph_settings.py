@@ -235,14 +235,14 @@ def sharing(holdings: Edges, largest: int = 50) -> Edges:
 
 def _check_edges(settings: GraphSettings, role: str, edges: Edges) -> None:
     bound = settings.edges(role)
-    if edges.ndim != 2 or edges.shape[1] != 2 or edges.dtype.kind not in "iu":
-        raise DataError("edges must be whole numbers in two columns, source and target")
+    if edges.ndim != 2 or edges.shape[1] != 2 or edges.dtype.kind != "i":
+        raise DataError("edges must be signed whole numbers in two columns, source and target")
     if len(edges) > bound:
         raise DataError("there are {got} edges; at most {bound} were agreed", got=len(edges), bound=bound)
     if not _inside(edges, settings.nodes):
         raise DataError("an edge names a node that is not among the {nodes} matched", nodes=settings.nodes)
-    keys = edges[:, 0] * settings.nodes + edges[:, 1]
-    if len(np.unique(keys)) != len(keys) or bool((edges[:, 0] == edges[:, 1]).any()):
+    keys = np.sort(edges[:, 0].astype(np.int64) * settings.nodes + edges[:, 1].astype(np.int64))
+    if bool((keys[1:] == keys[:-1]).any()) or bool((edges[:, 0] == edges[:, 1]).any()):
         raise DataError("edges hold a repeat or a loop; list each once, for example with undirected")
 
 
