@@ -9,7 +9,7 @@ import pytest
 from graph_worlds import GraphWorld, adjacency, dense_risk, graph_world
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from secure_worlds import play
+from secure_worlds import Watch, play
 
 from tongzhou.errors import DataError, PlanError, ProtocolError
 from tongzhou.secure.aided import AidedEngine
@@ -26,6 +26,7 @@ from tongzhou.secure.graph_settings import (
 from tongzhou.secure.graph_tasks import GraphTask
 from tongzhou.secure.simulate import simulate
 from tongzhou.secure.tasks import SUPPORT, Mode
+from tongzhou.wire.messages import Session
 
 MODES = pytest.mark.parametrize("mode", SUPPORT["graph"])
 WORLD = graph_world()
@@ -219,6 +220,27 @@ def test_shared_sums_are_the_matrix(graph: Any, owner: str, kind: str) -> None:
         assert (first + second == wanted).all()
 
 
+@settings(max_examples=20, deadline=None)
+@given(graphs(), st.data(), st.sampled_from(["risk", "reach", "flagged", "pairs"]))
+def test_features_of_any_two_graphs_agree_with_the_clear(graph: Any, data: Any, feature: str) -> None:
+    """The second graph is drawn over the same nodes; flags and pairs are any."""
+    nodes, first, _ = graph
+    places = st.integers(0, nodes - 1)
+    second = data.draw(st.sets(st.tuples(places, places), max_size=30))
+    flags = np.array(data.draw(st.lists(st.integers(0, 1), min_size=nodes, max_size=nodes)), dtype=np.int8)
+    pairs = np.array(data.draw(st.lists(st.tuples(places, places), min_size=1, max_size=3)), dtype=np.int64)
+    edges = [
+        one[one[:, 0] != one[:, 1]] for one in (first, np.array(sorted(second)).reshape(-1, 2).astype(int))
+    ]
+    world = GraphWorld(nodes, GraphInput(edges[0], flags, pairs), GraphInput(edges[1]))
+    clear, aided = (
+        world.play(mode, feature, rounds=2, minimum_flagged=0).asker for mode in ("local", "aided")
+    )
+    assert clear.counts == aided.counts
+    assert clear.pairs == aided.pairs
+    assert np.abs(np.array(clear.risk) - np.array(aided.risk)).max(initial=0) <= 1.5 * 2.0**-10
+
+
 def test_a_hub_with_all_nodes_keeps_its_precision() -> None:
     """A thousand neighbours, a third of them flagged: the mean is exact to the opened bits."""
     hub = undirected(np.stack([np.zeros(999, dtype=np.int64), np.arange(1, 1000)], axis=1))
@@ -341,6 +363,36 @@ def test_the_default_refuses_a_single_flagged_node() -> None:
     with pytest.raises(DataError) as refused:
         check_input(GraphSettings(40, 200, 100), "asker", GraphInput(EDGES, one))
     assert refused.value.values == {"minimum": 5}
+
+
+@pytest.mark.parametrize("role", ["asker", "provider"])
+def test_a_refused_input_has_sent_nothing(role: str) -> None:
+    watch = Watch()
+    wrong = np.array([[4, 4]])
+    asker = GraphInput(wrong, FLAGS) if role == "asker" else WORLD.asker
+    provider = GraphInput(wrong) if role == "provider" else WORLD.provider
+    with pytest.raises(DataError, match="a repeat or a loop"):
+        simulate("aided", GraphTask(WORLD.settings("risk")), asker, provider, watch=watch)
+    assert all(message.sender != role for view in watch.views.values() for message in view)
+
+
+@pytest.mark.parametrize("tag", ["graph.orders", "graph.values"])
+def test_words_of_another_length_are_refused(tag: str) -> None:
+    """The provider is one place short in one of three arrays."""
+
+    def bent(session: Session) -> Session:
+        if session.me == "provider":
+            link = session.links["asker"]
+            send = link.send
+
+            def shorter(name: str, value: Any, arrays: Any = ()) -> None:
+                send(name, value, [*arrays[:-1], arrays[-1][..., 1:]] if name == tag else arrays)
+
+            link.send = shorter
+        return session
+
+    with pytest.raises(ProtocolError, match=tag):
+        WORLD.play("aided", "risk", watch=bent)
 
 
 @pytest.mark.parametrize("spoil", ["repeat", "beyond"])
