@@ -61,7 +61,8 @@ class GraphSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         opened_bits: fractional bits of the risks that are opened, 4 to 24: fewer tell less.
         minimum_flagged: fewer flagged nodes than this are refused, so that no result speaks of one node.
         pairs: number of pairs that the asker asks about.
-        receivers: who learns the result. Pairs are the asker's alone.
+        receivers: who learns the result; from risk and reach the provider can tell who is flagged. Pairs are
+            the asker's alone.
     """
 
     nodes: int
@@ -206,8 +207,11 @@ def undirected(edges: Edges) -> Edges:
     """
     pairs = edges[edges[:, 0] != edges[:, 1]]
     both = np.concatenate([pairs, pairs[:, ::-1]])
-    unique: Edges = np.unique(both, axis=0)
-    return unique
+    ordered = both[np.lexsort((both[:, 1], both[:, 0]))]
+    fresh = np.ones(len(ordered), dtype=bool)
+    fresh[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    found: Edges = ordered[fresh]
+    return found
 
 
 def sharing(holdings: Edges, largest: int = 50) -> Edges:
