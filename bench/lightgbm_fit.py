@@ -1,7 +1,7 @@
 """One fit of LightGBM on both owners' arrays: ``python -m bench.lightgbm_fit FOLDER TREES DEPTH``.
 
-One thread, the settings of ours: bins, rate, depth, penalty and least child weight. It prints its measures and
-the AUC on the new rows of the folder as JSON.
+One thread, the settings of ours: bins, rate, depth, penalty and least child weight. It prints its measures
+and the AUC on the new rows of the folder as JSON.
 """
 
 import json

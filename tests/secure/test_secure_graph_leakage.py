@@ -203,6 +203,39 @@ def test_masks_are_fresh_in_every_use_of_one_graph() -> None:
         assert len(np.unique(words)) == len(words)
 
 
+@pytest.mark.parametrize("owner", ["asker", "provider"])
+@pytest.mark.parametrize("kind", ["<u8", "<u4"])
+def test_what_is_received_and_what_is_dealt_put_together_stay_uniform(owner: str, kind: str) -> None:
+    """The graph's owner takes one mask off with what the helper deals: another is below, a fresh one each time.
+
+    All that the other owner holds is zero, so that without that mask zeros would be left.
+    """
+    watch, nodes, bound = Watch(), 600, 900
+    edges = undirected(np.stack([np.arange(400), np.arange(1, 401)], axis=1))
+
+    def program(engine: AidedEngine) -> Any:
+        engine.party.session = watch(engine.party.session)
+        edge_map = hide_edges(engine, owner, (nodes, bound), edges if engine.party.role == owner else None)
+        share = np.zeros((1, nodes), dtype=kind) if engine.is_owner else None
+        for _ in range(2):
+            neighbour_sums(engine, edge_map, share, lanes=1, kind=kind)
+        return edge_map
+
+    inner = play(program)[owner].inner
+    arrays = {
+        tag: [m.arrays for m in watch.views[owner] if m.tag == tag] for tag in ("graph.values", "deal.graph")
+    }
+    together: list[list[np.ndarray]] = [[], [], []]
+    for received, dealt in zip(arrays["graph.values"], arrays["deal.graph"], strict=True):
+        for step, own in enumerate(inner):
+            kept = dealt[step].shape[1]
+            together[step].append(received[step][0, own[:kept]] + dealt[step][0])
+    for first, second in together:
+        assert abs(chi_square(np.concatenate([first, second]).view(np.uint8))) < 6
+        # Another mask in the second use: the difference is uniform too.
+        assert abs(chi_square((first - second).view(np.uint8))) < 6
+
+
 def test_one_use_costs_what_the_statement_says() -> None:
     """12 (n + m) bytes once; 3 (n + m) words from the other owner and 3 n + 2 m from the helper a use."""
     watch, nodes, bound = Watch(), 50, 120
