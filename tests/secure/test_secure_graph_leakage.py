@@ -206,7 +206,7 @@ def test_masks_are_fresh_in_every_use_of_one_graph() -> None:
 @pytest.mark.parametrize("owner", ["asker", "provider"])
 @pytest.mark.parametrize("kind", ["<u8", "<u4"])
 def test_what_is_received_and_what_is_dealt_put_together_stay_uniform(owner: str, kind: str) -> None:
-    """The graph's owner takes one mask off with what the helper deals: another is below, a fresh one each time.
+    """The graph's owner takes one mask off with what the helper deals: another is below, fresh each time.
 
     All that the other owner holds is zero, so that without that mask zeros would be left.
     """
