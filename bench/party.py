@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from bench.federated_job import federated
+from bench.graph_jobs import graph
 from bench.kind_jobs import found_by, task_and_input, warm_up
 from bench.list_jobs import list_query, list_setup
 from bench.measures import Meter, peak_rss_mb
@@ -231,6 +232,7 @@ JOBS: dict[str, Callable[[Seat, list[str]], Result]] = {
     "train": _train,
     "match": _match,
     "boost": _boost,
+    "graph": graph,
     "list-setup": list_setup,
     "list-query": list_query,
     "kind": _kind,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as command
-from bench import boosting, card, federated, joint_lr, joint_statistics, match
+from bench import boosting, card, federated, graph, joint_lr, joint_statistics, match
 
 MANUAL = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 
@@ -106,6 +106,23 @@ def test_figures_of_matching() -> None:
     subjects["spu rr22 1m"] = {"skipped": "cannot be installed here"}
     empty = {name for name, value in match.figures(subjects).items() if value is None}
     assert empty == {"pair_vs_rr22", "aided_vs_rr22", "pair_wall_vs_rr22", "pair_bytes_vs_rr22"}
+
+
+def test_figures_of_graphs() -> None:
+    subjects = {
+        "tongzhou risk": {"cpu_s": 2.5, "bytes": 5_000_000},
+        "scipy risk": {"cpu_s": 0.05, "gap": 2e-5},
+        "tongzhou reach": {"cpu_s": 2.0, "bytes": 1},
+        "scipy reach": {"skipped": "no SciPy here"},
+    }
+    assert graph.figures(subjects) == {
+        "graph_risk_cpu_s": 2.5,
+        "graph_risk_mb": 5.0,
+        "graph_risk_vs_scipy": 50.0,
+        "graph_risk_gap": 2e-5,
+        "graph_reach_cpu_s": 2.0,
+        "graph_reach_vs_scipy": None,
+    }
 
 
 def test_figures_of_the_card() -> None:

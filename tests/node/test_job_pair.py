@@ -12,6 +12,7 @@ from tongzhou.evidence.checker import verify_log
 from tongzhou.node import check, job_context
 from tongzhou.node.check import check_job
 from tongzhou.node.job import Applicants
+from tongzhou.node.job_follow import grant_request
 from tongzhou.node.job_messages import STEPS
 from tongzhou.node.job_run import run_job
 from tongzhou.node.job_score import score_applicants

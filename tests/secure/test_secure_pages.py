@@ -28,6 +28,9 @@ from tongzhou.secure import (
     federated_logistic,
     fixed_hash,
     ggm,
+    graph,
+    graph_maps,
+    graph_pairs,
     guard,
     lattice,
     list_gate,
@@ -67,6 +70,7 @@ MODULES = {
     "aided": [aided],
     "boosting": [boosting, boost_scoring],
     "counting": [counting, shuffling],
+    "graph": [graph, graph_maps, graph_pairs],
     "list-query": [list_query, list_setup, list_keys, list_gate, dpf, dcf, retrieval, blocks, noise],
     "logistic": [logistic, staircase],
     "matching": [matching.match_dh, matching_vole, matching_aided],
@@ -120,6 +124,20 @@ AUTHORS = {
     "transfer": ["Liu", "Kang", "Xing", "Kakade", "Foster", "Chatterjee", "Maas", "Carroll"],
     "aided": ["Beaver", "Escudero", "Ghosh", "Keller", "Rachuri", "Scholl"],
     "counting": ["Chase", "Ghosh", "Poburinnaya"],
+    "graph": [
+        *(
+            "Nayak",
+            "Araki",
+            "Tsuchida",
+            "Chase",
+            "Poburinnaya",
+            "Zhou",
+            "Bousquet",
+            "Weston",
+            "Page",
+            "Beaver",
+        ),
+    ],
     "list-query": [
         *(
             "Boyle",
@@ -235,6 +253,15 @@ def test_every_page_has_a_statement(name: str) -> None:
     [
         ("counting", ["12 bytes a row and variable", "two rounds for any number of variables"]),
         (
+            "graph",
+            [
+                "40 n + 12 m bytes once",
+                "40 (4 n + m) bytes and two rounds a step",
+                "20 m + 155 n bytes and five rounds a step",
+                "88 n + 40 m bytes a node of a pair",
+            ],
+        ),
+        (
             "list-query",
             [
                 "1.25 · 8 (c + 3) bytes",
@@ -311,7 +338,7 @@ def test_modules_that_a_page_names_exist(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["aided", "aggregation", "boosting", "federated", "list-query", "statistics"]
+    "name", ["aided", "aggregation", "boosting", "federated", "graph", "list-query", "statistics"]
 )
 def test_the_example_runs(name: str) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", page(name), re.DOTALL)

@@ -69,6 +69,7 @@ SUPPORT: Final[dict[str, tuple[Mode, ...]]] = {
     "score": ("local", "aided", "pair"),
     "boost": ("local", "aided"),
     "boost_score": ("local", "aided"),
+    "graph": ("local", "aided"),
     "list_setup": ("local", "aided"),
     "list_query": ("local", "aided"),
     "size": ("local", "aided", "pair"),
