@@ -126,14 +126,15 @@ def make_fold(folder: Path, fold: int, folds: int, rows: int) -> World:
 
     Args:
         folder: new.
-        fold: which, from 0.
+        fold: which, from 0; after each `folds` of them the rows are put into another seeded order.
         folds: how many parts the rows are cut into.
-        rows: how many rows of the example are used, in a seeded order.
+        rows: how many rows of the example are used.
     """
     known = base()
     folder.mkdir(parents=True)
-    order = np.random.default_rng(_SEED).permutation(len(known.label))[:rows]
-    held = np.arange(len(order)) % folds == fold
+    turn, part = divmod(fold, folds)
+    order = np.random.default_rng([_SEED, turn]).permutation(len(known.label))[:rows]
+    held = np.arange(len(order)) % folds == part
     for prefix, places in (("", order[~held]), ("new_", order[held])):
         for role, names in (("asker", known.asker), ("provider", known.provider)):
             block = np.stack([known.columns[name][places] for name in names], axis=1)

@@ -17,10 +17,13 @@ from tongzhou.secure import boost_tree
 from tongzhou.secure.boost_clear import ClearBoost, boost_clear
 from tongzhou.secure.boost_model import BoostModel, reachable
 from tongzhou.secure.boost_settings import BoostSettings
-from tongzhou.secure.boost_tasks import BoostTask
+from tongzhou.secure.boost_tasks import BoostScoreTask, BoostTask
 from tongzhou.secure.boost_tree import sampled
 from tongzhou.secure.logistic import OwnerBlock
+from tongzhou.secure.party import Party
 from tongzhou.secure.simulate import Outcome, simulate
+from tongzhou.secure.tasks import Seat
+from tongzhou.wire.messages import Session
 
 
 def trained(given: BoostSettings, blocks: Any, **options: Any) -> Outcome:
@@ -270,3 +273,13 @@ def test_a_peer_that_opens_nonsense_is_refused(
     monkeypatch.setattr(boost_tree, "_swap", wrong_swap)
     with pytest.raises(ProtocolError, match=f"asker {sentence}"):
         trained(settings(600, 1, 4), table(asker=1, provider=4))
+
+
+@pytest.mark.parametrize("task", [BoostTask(settings()), BoostScoreTask(1, 1, 1)])
+def test_an_engine_without_a_helper_is_refused(task: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Seat, "engine", lambda seat, name: object())
+    seat = Seat(Party("asker", Session("asker", {}), {}), "aided")
+    with pytest.raises(
+        PlanError, match=r"boost(_score)? does not run in mode aided; it runs in local, aided"
+    ):
+        task.run(seat, None)

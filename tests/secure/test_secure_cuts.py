@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tongzhou.secure.cuts import MISSING, Cuts, bin_rows, cut_columns
@@ -10,7 +10,8 @@ from tongzhou.secure.cuts import MISSING, Cuts, bin_rows, cut_columns
 FLOATS = st.one_of(st.floats(allow_nan=True, allow_infinity=True), st.integers(-4, 4).map(float))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=400, deadline=None)
+@example(values=[0.0, 1.0, 1.0, 2.0, 2.0, -1.0], bins=4)
 @given(values=st.lists(FLOATS, min_size=1, max_size=80), bins=st.integers(4, 16))
 def test_bins_keep_the_order_and_the_number(values: list[float], bins: int) -> None:
     column = np.array(values)

@@ -1,13 +1,13 @@
 """What all parties agree on before they boost trees, and the number format that follows from it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import msgspec
 
 from tongzhou.errors import PlanError
-from tongzhou.secure.staircase import LINE_BITS, Staircase
+from tongzhou.secure.staircase import LINE_BITS, NARROW, WIDE, Staircase
 
 __all__ = [
     "FLOOR_BITS",
@@ -30,8 +30,7 @@ added to its curvature."""
 FLOOR_BITS: Final = 15
 """2^-15 is added to each row's curvature, more than the error of its series."""
 
-_NARROW = Staircase(4, 10, ((0.0, 10),))
-_WIDE = Staircase(5, 20, ((0.0, 20),))
+_NARROW = replace(NARROW, harmonics=10)
 _RATE_BITS = 10
 
 _MOST = {"trees": 1000, "depth": 6, "bins": 64, "rows": 1 << 20}
@@ -122,7 +121,7 @@ class BoostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def staircase(self) -> Staircase:
         """The logistic function's window."""
-        return _WIDE if self.rare else _NARROW
+        return WIDE if self.rare else _NARROW
 
 
 @dataclass(frozen=True)

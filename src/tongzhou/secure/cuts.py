@@ -82,10 +82,10 @@ def _ends(counts: NDArray[np.int64], bins: int) -> list[int]:
         size = rows_left / max(bins_left, 1)
         following = int(np.searchsorted(frequent, start))
         barrier = int(frequent[following]) if following < len(frequent) else len(counts)
-        end = min(int(np.searchsorted(running, before + size)), len(counts) - 1)
+        end = min(max(start, int(np.searchsorted(running, before + size))), len(counts) - 1)
         if barrier <= end:
             short = int(running[barrier] - counts[barrier]) - before
-            end = barrier if short < size / 2 else barrier - 1
+            end = barrier if 2 * short <= size else barrier - 1
             rows_left -= short
             bins_left -= end < barrier
         else:
