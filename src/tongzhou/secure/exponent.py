@@ -12,8 +12,8 @@ Statement
     Rachuri and Scholl (CRYPTO 2020), section 5. Its use for the exponential is our own derivation.
 
 The window, 16 long, is laid on the lower half of the ring: ``v = (x + 8) / 16`` of 2^63. With a mask r the
-owners open ``c = v + r``. Write c' and r' for the lower 63 bits. As v has no top bit, ``v = c' - r' + w 2^63``
-where w says whether the lower bits wrapped, and that is where the top bits of c and r differ. So::
+owners open ``c = v + r``. Write c' and r' for the lower 63 bits. As v has no top bit, it is
+``c' - r' + w 2^63``, where w says whether the lower bits wrapped: whether the top bits of c and r differ. So::
 
     exp(x) = exp(c' - 8) · exp(-r' + 16 w)
 

@@ -94,10 +94,10 @@ class GlmScoreTask:
         """Rates or amounts ``(m,)`` at the asker, ``None`` elsewhere."""
         if seat.mode == "local":
             return seat.meet(own, self.clear)
-        bits = row_block_bits(self.training_rows)
+        engine, bits = seat.engine("glm_score"), row_block_bits(self.training_rows)
         shape = ScoreShape(self.rows, self.asker_columns, self.provider_columns, bits)
         key, values = (None, None) if own is None else (own.key, own.values)
-        predictors = score_rows(seat.engine("glm_score"), shape, key, values)
+        predictors = score_rows(engine, shape, key, values)
         return None if predictors is None else np.exp(predictors)
 
     def clear(self, asker: ScoreInput, provider: ScoreInput) -> tuple[Reals, None]:
