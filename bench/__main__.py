@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench import boosting, card, joint_lr, machine, match_kinds, matching, online
+from bench import boosting, card, glm, joint_lr, machine, match_kinds, matching, online
 from bench.measures import say
 
 __all__ = ["BENCHES", "main", "write_json"]
@@ -21,6 +21,7 @@ BENCHES: dict[str, ModuleType] = {
     "boosting": boosting,
     "online": online,
     "match-kinds": match_kinds,
+    "glm": glm,
 }
 """What can be measured, by name. Each module has `measure` and `figures`."""
 

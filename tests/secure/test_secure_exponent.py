@@ -32,8 +32,8 @@ def computed(numbers: np.ndarray) -> np.ndarray:
 def test_it_is_exact_in_the_whole_window() -> None:
     numbers = np.linspace(-REACH + EDGE, REACH - EDGE, 20_001)
     error = computed(numbers) - np.exp(numbers)
-    # The dealt factor is off by half of 2^-25 and meets at most exp(8); the public one is off by half of 2^-24
-    # and makes the share exp(8) / 2^25 of a result.
+    # The dealt factor is off by half of 2^-25 and meets at most exp(8); the public one is off by 2^-25
+    # and makes that share of a result times exp(8).
     bound = math.exp(REACH) * (2.0**-26 + 2.0**-25 * np.exp(numbers))
     assert (np.abs(error) < bound).all()
     near = np.abs(numbers) < 1

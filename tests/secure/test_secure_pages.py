@@ -11,6 +11,8 @@ from tongzhou.secure import (
     counting,
     dcf,
     dpf,
+    exponent,
+    glm,
     list_gate,
     list_keys,
     list_query,
@@ -27,6 +29,7 @@ PAGES = Path(__file__).parents[2] / "docs" / "protocols"
 MODULES = {
     "aided": [aided],
     "counting": [counting],
+    "glm": [glm, exponent],
     "list-query": [list_query, list_setup, list_keys, list_gate, dpf, dcf, retrieval, blocks, noise],
     "logistic": [logistic, staircase],
     "matching": [matching.match_dh, matching.match_aided],
@@ -35,6 +38,7 @@ MODULES = {
 AUTHORS = {
     "aided": ["Beaver", "Escudero", "Ghosh", "Keller", "Rachuri", "Scholl"],
     "counting": ["Chase", "Ghosh", "Poburinnaya"],
+    "glm": ["McCullagh", "Nelder", "Escudero", "Ghosh", "Keller", "Rachuri", "Scholl"],
     "list-query": [
         *(
             "Boyle",
@@ -94,6 +98,7 @@ def test_every_page_has_a_statement(name: str) -> None:
                 "2^-48",
             ],
         ),
+        ("glm", ["8 n (d + 1) bytes", "112 n bytes", "8 m (2 d + d_a + 4)"]),
         (
             "logistic",
             [

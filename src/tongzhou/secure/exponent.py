@@ -13,7 +13,7 @@ Statement
 
 The window, 16 long, is laid on the lower half of the ring: ``v = (x + 8) / 16`` of 2^63. With a mask r the
 owners open ``c = v + r``. Write c' and r' for the lower 63 bits. As v has no top bit, it is
-``c' - r' + w 2^63``, where w says whether the lower bits wrapped: whether the top bits of c and r differ. So::
+``c' - r' + w 2^63``; w says whether the lower bits wrapped: whether the top bits of c and r differ. So::
 
     exp(x) = exp(c' - 8) · exp(-r' + 16 w)
 

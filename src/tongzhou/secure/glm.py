@@ -14,7 +14,7 @@ Statement
     and 1 + 2 doublings rounds for its inverse.
     Method: Newton's iteration for ``Σ p exp(η) - q η`` (see `glm_settings`) with a curvature matrix that is
     kept while it serves. The first is that of the model without variables, whose slopes p (Poisson), or q
-    (Gamma, where it is Fisher's matrix and right everywhere), are the asker's own numbers. McCullagh and
+    (Gamma: Fisher's matrix, the same everywhere), are the asker's own numbers. McCullagh and
     Nelder, Generalized Linear Models (1989), chapters 2, 6 and 8; see `exponent` for the exponential.
 
 Fixed point. With L = ceil(log2 n) columns have length 2^(L/2) and the fractional bits of `curvature.Scales`.
@@ -205,7 +205,7 @@ def fit_glm(engine: AidedEngine, settings: GlmSettings, block: GlmBlock | None) 
     norm = _norm(training, gradient)
     if norm is not None:
         training.gradient_norms.append(norm)
-    training.inverse = _first_inverse(training)
+    training.inverse = _first_inverse(training, every=_every(rows), doublings=_DOUBLINGS)
     step = _step(training, gradient)
     training.weights = training.weights + step
     _iterate(training, step)
@@ -376,19 +376,17 @@ def _step(training: GlmTraining, gradient: Shared) -> Shared:
 # --- curvature ---------------------------------------------------------------------------------------------
 
 
-def _first_inverse(training: GlmTraining) -> _Inverse:
+def _first_inverse(training: GlmTraining, *, every: int, doublings: int) -> _Inverse:
     """Of the model without variables, whose slopes are the asker's own numbers.
 
-    For Gamma it is Fisher's matrix, of all rows, so that it serves for standard errors too.
+    For Gamma it is Fisher's matrix, the same at any weights.
     """
     settings, loss = training.settings, training.loss
-    gamma = settings.family == "gamma"
-    every = 1 if gamma else _every(settings.rows)
     bits = training.gauge.slope(row_bits(len(range(0, settings.rows, every))))
-    slopes = None if loss is None else encode(loss.q if gamma else loss.p, bits)
-    shared = training.engine.own("asker", (settings.rows,), slopes)
-    matrix = _curvature(training, shared, every=every)
-    return _inverse(training, matrix, MAX_DOUBLINGS if gamma else _DOUBLINGS)
+    own = None if loss is None else loss.p if settings.family == "poisson" else loss.q
+    slopes = None if own is None else encode(own[::every], bits)
+    shared = training.engine.own("asker", (len(range(0, settings.rows, every)),), slopes)
+    return _inverse(training, _curvature(training, shared, every=every), doublings)
 
 
 def _sampled_curvature(training: GlmTraining, slopes: Shared) -> Shared:
@@ -410,13 +408,11 @@ def _curvature(training: GlmTraining, slopes: Shared, *, every: int) -> Shared:
 
     Args:
         training: whose blocks.
-        slopes: of all rows, or of those that are taken.
+        slopes: of the rows that are taken.
         every: every which row is taken.
     """
     engine, gauge, rows = training.engine, training.gauge, training.settings.rows
     count = len(range(0, rows, every))
-    if slopes.shape[0] != count:
-        slopes = _some(slopes, slice(0, rows, every))
     bits = row_bits(count)
     total: Shared | None = None
     for start in range(0, count, _PIECE_ROWS):
@@ -578,7 +574,7 @@ def _last_inverse(training: GlmTraining) -> tuple[_Inverse, float | None]:
         reason="dispersion",
     )
     total = None if opened is None else float(decode(opened, 2 * _pearson_bits(training))[0, 0])
-    inverse = _first_inverse(training)
+    inverse = _first_inverse(training, every=1, doublings=MAX_DOUBLINGS)
     if total is None:
         return inverse, None
     return inverse, training.mean * max(total, 0.0) / (settings.rows - settings.columns)
