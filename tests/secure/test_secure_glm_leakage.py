@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from glm_worlds import ROWS, insured, settings
+from glm_worlds import COLUMNS, ROWS, insured, settings
 from secure_worlds import ROLES, Watch, chi_square
 
 from tongzhou.errors import ProtocolError
@@ -12,6 +12,7 @@ from tongzhou.secure import glm
 from tongzhou.secure.glm_settings import GlmBlock, Loss
 from tongzhou.secure.glm_tasks import GlmTask
 from tongzhou.secure.simulate import simulate
+from tongzhou.wire.messages import Session
 
 FAMILIES: list[Any] = ["poisson", "gamma"]
 SEEDS = {("asker", "aided.seed"), ("provider", "aided.seed")}
@@ -116,6 +117,52 @@ def test_the_helper_sees_the_same_shapes_whatever_the_data() -> None:
         watch, _ = trained("gamma", seed=seed, exposure=np.full(ROWS, float(len(views) + 1)))
         views.append([message.shape for message in watch.views["helper"]])
     assert views[0] == views[1]
+
+
+class _Liar:
+    """A link whose far end says another reach."""
+
+    def __init__(self, link: Any, reach: float) -> None:
+        self._link, self._reach = link, reach
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._link, name)
+
+    def send(self, tag: str, value: Any = None, arrays: Any = ()) -> None:
+        self._link.send(tag, self._reach if tag == "glm.reach" else value, arrays)
+
+
+@pytest.mark.parametrize("reach", [-5.0, float("nan")])
+def test_a_reach_that_is_none_is_refused(reach: float) -> None:
+    """Else an owner could talk the other into a model whose exponential wrapped."""
+
+    def lying(session: Session) -> Session:
+        if session.me != "provider":
+            return session
+        return Session(session.me, {peer: _Liar(link, reach) for peer, link in session.links.items()})
+
+    asker, provider = insured("poisson")
+    with pytest.raises(ProtocolError, match="not a number above zero"):
+        simulate("aided", GlmTask(settings("poisson")), asker, provider, watch=lying)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_statement_says_what_a_row_costs(family: Any) -> None:
+    """Exactly: what remains beside the formula does not grow with the rows."""
+    rest = []
+    for rows in (2000, 8000):
+        done = simulate("aided", GlmTask(settings(family, rows), errors=False), *insured(family, rows))
+        sent = sum(link.bytes_sent for links in done.traffic.values() for link in links.values())
+        evaluations = len(done.asker.gradient_norms) - 1
+        matrices = sum(one.what == "squared size of the curvature" for one in done.openings["asker"])
+        split, columns = COLUMNS[0] + 1, sum(COLUMNS) + 1
+        first, each = 2 * columns + split + 2, 2 * columns + split + 6
+        words = columns + 3 + 14 * evaluations + first + each * (matrices - 1)
+        rest.append((sent - 8 * rows * words, evaluations, matrices))
+    (one, *same), (other, *again) = rest
+    assert same == again
+    assert one == pytest.approx(other, abs=200)
+    assert one < 250_000
 
 
 @pytest.mark.parametrize(("mean", "headroom"), [(0.0, 3), (float("nan"), 3), (1.0, 0), (1.0, 40)])

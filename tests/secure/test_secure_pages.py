@@ -98,7 +98,7 @@ def test_every_page_has_a_statement(name: str) -> None:
                 "2^-48",
             ],
         ),
-        ("glm", ["8 n (d + 1) bytes", "112 n bytes", "8 m (2 d + d_a + 4)"]),
+        ("glm", ["8 n (d + 3) bytes", "112 n bytes", "8 m (2 d + d_a + 6)"]),
         (
             "logistic",
             [

@@ -10,7 +10,7 @@ Statement
     family, the size of residuals and of curvatures as powers of two, and which kind of step was made.
     Assumption: as `tongzhou.secure.aided`.
     Cost: with n rows and d columns (d_a the asker's, the intercept included; d_p the provider's): once
-    8 n (d + 1) bytes; an evaluation 112 n bytes; a curvature matrix 8 m (2 d + d_a + 4) bytes on its m rows,
+    8 n (d + 3) bytes; an evaluation 112 n bytes; a curvature matrix 8 m (2 d + d_a + 6) bytes on its m rows,
     and 1 + 2 doublings rounds for its inverse.
     Method: Newton's iteration for ``Σ p exp(η) - q η`` (see `glm_settings`) with a curvature matrix that is
     kept while it serves. The first is that of the model without variables, whose slopes p (Poisson), or q
@@ -518,11 +518,17 @@ def open_glm(training: GlmTraining, block: GlmBlock | None) -> OwnerFit | None:
 
 
 def _reach(training: GlmTraining, parts: Reals) -> float:
-    """How far both parts of a linear predictor reach together."""
+    """How far both parts of a linear predictor reach together.
+
+    Raises:
+        ProtocolError: the other owner sent no reach.
+    """
     party = training.engine.party
     own = float(f"{1.05 * float(np.abs(parts).max()):.2g}")
     party.peer.send("glm.reach", own)
     theirs, _ = party.peer.recv("glm.reach", float)
+    if not theirs >= 0:
+        raise ProtocolError("{peer} sent a reach that is not a number above zero", peer=party.peer.peer)
     return own + theirs
 
 
