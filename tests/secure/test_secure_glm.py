@@ -159,6 +159,16 @@ def test_what_cannot_be_fitted_is_refused(
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("rows", "sentence"), [(8, "do not define 8 coefficients"), ((1 << 22) + 1, "too many")]
+)
+def test_too_few_and_too_many_rows_are_refused(mode: Any, rows: int, sentence: str) -> None:
+    asker, provider = insured("gamma", 8)
+    with pytest.raises(DataError, match=sentence):
+        simulate(mode, GlmTask(settings("gamma", rows)), asker, provider)
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_a_level_without_claims_is_refused(mode: Any) -> None:
     asker, provider = insured("poisson")
     level = (np.arange(ROWS) % 7 == 0).astype(float)

@@ -112,6 +112,12 @@ def check_block(settings: GlmSettings, role: str, block: GlmBlock) -> None:
             rows=settings.rows,
             limit=MAX_ROWS,
         )
+    if settings.rows <= settings.columns:
+        raise DataError(
+            "{rows} rows do not define {columns} coefficients; there must be more rows",
+            rows=settings.rows,
+            columns=settings.columns,
+        )
     agreed = settings.asker_columns if role == "asker" else settings.provider_columns
     rows, columns = block.values.shape
     if (rows, columns) != (settings.rows, agreed):
