@@ -129,6 +129,21 @@ def test_numbers_of_very_different_size_converge(family: Any) -> None:
     assert coefficients(found) == pytest.approx(reference(family, wide, provider), abs=1e-3)
 
 
+def test_a_rare_level_of_high_risk_fits_the_number_format() -> None:
+    """One policy in a hundred with fifty times the claims: curvature entries are far above 1 there."""
+    rows = 5000
+    asker, provider = insured("poisson", rows)
+    source = np.random.default_rng(6)
+    level = (np.arange(rows) % 100 == 0).astype(float)
+    assert asker.exposure is not None
+    outcome = source.poisson(asker.exposure * np.exp(4.0 * level - 2)).astype(float)
+    risky = GlmBlock(np.column_stack([asker.values[:, :-1], level]), asker.names, outcome, asker.exposure)
+    clear, aided = (simulate(mode, GlmTask(settings("poisson", rows)), risky, provider) for mode in MODES)
+    assert coefficients(aided) == pytest.approx(reference("poisson", risky, provider), abs=1e-3)
+    for role in ("asker", "provider"):
+        assert getattr(aided, role).errors == pytest.approx(getattr(clear, role).errors, rel=1e-3)
+
+
 BROKEN: list[tuple[Any, dict[str, Any], str]] = [
     ("poisson", {"outcome": None}, "column outcome"),
     ("poisson", {"outcome": np.full(ROWS, -1.0)}, "must not be negative"),

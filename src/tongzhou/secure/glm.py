@@ -67,8 +67,8 @@ _LOST = 0.7
 WINDOW = REACH - _LOST
 """How far a linear predictor may be from that of the model without variables."""
 
-_CURVATURE_BITS = 57
-"""A curvature has entries below 2^5: the mean slope is 1, and no column's own mean slope is 32 times that."""
+_CURVATURE_BITS = 55
+"""A curvature has entries below 2^7: the mean slope is 1, and no level has 128 times as much for its size."""
 _SIZE_BITS = 22
 _KEEP = 0.15
 """A step must shorten the gradient by this factor, or the curvature is renewed."""
