@@ -13,6 +13,7 @@ from bench import (
     boosting,
     card,
     federated,
+    glm,
     graph,
     joint_lr,
     joint_lr_pair,
@@ -37,6 +38,7 @@ BENCHES: dict[str, ModuleType] = {
     "statistics": joint_statistics,
     "federated": federated,
     "joint-lr-pair": joint_lr_pair,
+    "glm": glm,
 }
 """What can be measured, by name. Each module has `measure` and `figures`."""
 

@@ -26,6 +26,8 @@ from tongzhou.parties.trust import TrustStore
 from tongzhou.risk.evaluation import auc
 from tongzhou.secure.boost_settings import BoostSettings
 from tongzhou.secure.boost_tasks import BoostScoreInput, BoostScoreTask, BoostTask
+from tongzhou.secure.glm_settings import Family, GlmBlock, GlmSettings
+from tongzhou.secure.glm_tasks import GlmTask
 from tongzhou.secure.logistic import LogisticSettings, OwnerBlock, OwnerFit
 from tongzhou.secure.matching import MatchSettings
 from tongzhou.secure.party import Party, Role
@@ -191,6 +193,40 @@ def _warm_boost(seat: Seat) -> None:
     BoostTask(BoostSettings(_WARM_ROWS, 2, 2, trees=1, depth=2)).run(seat, blocks.get(seat.party.role))
 
 
+def _glm(seat: Seat, arguments: list[str]) -> Result:
+    """``glm FAMILY FOLDER ROWS ASKER_COLUMNS PROVIDER_COLUMNS TOLERANCE``: one joint regression for pricing.
+
+    Standard errors, which the peer does not compute, are left out.
+    """
+    family, folder, tolerance = arguments[0], Path(arguments[1]), float(arguments[5])
+    rows, asker, provider = (int(text) for text in arguments[2:5])
+    settings = GlmSettings(cast("Family", family), rows, asker, provider, tolerance=tolerance)
+    generator = np.random.default_rng(_WARM_ROWS)
+    values = generator.standard_normal((_WARM_ROWS, 4))
+    blocks = {
+        "asker": GlmBlock(values[:, :2], ["a", "b"], generator.integers(1, 4, _WARM_ROWS).astype(float)),
+        "provider": GlmBlock(values[:, 2:], ["c", "d"]),
+    }
+    warm = GlmSettings(settings.family, _WARM_ROWS, 2, 2)
+    GlmTask(warm, errors=False).run(seat, blocks.get(seat.party.role))
+    own = _load(seat, folder)
+    block = None
+    if own is not None:
+        exposure = np.load(folder / "exposure.npy", allow_pickle=False) if own.label is not None else None
+        block = GlmBlock(own.values, own.names, own.label, exposure)
+    gauge = _Gauge(seat.party.session)
+    gauge.start()
+    result = GlmTask(settings, errors=False).run(seat, block)
+    out = gauge.read()
+    if result is None:
+        return out
+    return out | {
+        "intercept": result.fit.intercept,
+        "coefficients": result.fit.coefficients.tolist(),
+        "steps": len(result.gradient_norms),
+    }
+
+
 def _match(seat: Seat, arguments: list[str]) -> Result:
     """``match PROTOCOL FOLDER``: one match of the identifiers in ``ROLE.csv``.
 
@@ -239,6 +275,7 @@ JOBS: dict[str, Callable[[Seat, list[str]], Result]] = {
     "statistics": statistics_play,
     "compare": compare_play,
     "federated": federated,
+    "glm": _glm,
 }
 """What a party can play."""
 

@@ -28,7 +28,7 @@ def check_record(record: dict[str, Any], name: str) -> None:
     assert record["figures"] == command.BENCHES[name].figures(record["subjects"])
 
 
-@pytest.mark.parametrize("name", ["match", "card", "statistics", "graph"])
+@pytest.mark.parametrize("name", ["match", "card", "statistics", "graph", "glm"])
 def test_the_command_writes_a_record(name: str, tmp_path: Path) -> None:
     target = tmp_path / "deep" / "found.json"
     command = [sys.executable, "-m", "bench", name, "--quick", "--json", str(target)]

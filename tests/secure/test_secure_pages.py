@@ -22,12 +22,14 @@ from tongzhou.secure import (
     dcf,
     differencing,
     dpf,
+    exponent,
     federated_averaging,
     federated_boost,
     federated_columns,
     federated_logistic,
     fixed_hash,
     ggm,
+    glm,
     graph,
     graph_maps,
     graph_pairs,
@@ -71,6 +73,7 @@ MODULES = {
     "boosting": [boosting, boost_scoring],
     "counting": [counting, shuffling],
     "graph": [graph, graph_maps, graph_pairs],
+    "glm": [glm, exponent],
     "list-query": [list_query, list_setup, list_keys, list_gate, dpf, dcf, retrieval, blocks, noise],
     "logistic": [logistic, staircase],
     "matching": [matching.match_dh, matching_vole, matching_aided],
@@ -138,6 +141,7 @@ AUTHORS = {
             "Beaver",
         ),
     ],
+    "glm": ["McCullagh", "Nelder", "Escudero", "Ghosh", "Keller", "Rachuri", "Scholl"],
     "list-query": [
         *(
             "Boyle",
@@ -271,6 +275,7 @@ def test_every_page_has_a_statement(name: str) -> None:
                 "2^-48",
             ],
         ),
+        ("glm", ["8 n (d + 3) bytes", "112 n bytes", "8 m (2 d + d_a + 6)"]),
         (
             "logistic",
             [

@@ -70,6 +70,8 @@ SUPPORT: Final[dict[str, tuple[Mode, ...]]] = {
     "boost": ("local", "aided"),
     "boost_score": ("local", "aided"),
     "graph": ("local", "aided"),
+    "glm": ("local", "aided"),
+    "glm_score": ("local", "aided"),
     "list_setup": ("local", "aided"),
     "list_query": ("local", "aided"),
     "size": ("local", "aided", "pair"),
