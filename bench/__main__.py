@@ -9,12 +9,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench import card, joint_lr, machine, matching
+from bench import card, joint_lr, machine, matching, names
 from bench.measures import say
 
 __all__ = ["BENCHES", "main", "write_json"]
 
-BENCHES: dict[str, ModuleType] = {"joint-lr": joint_lr, "matching": matching, "card": card}
+BENCHES: dict[str, ModuleType] = {"joint-lr": joint_lr, "matching": matching, "card": card, "names": names}
 """What can be measured, by name. Each module has `measure` and `figures`."""
 
 Record = dict[str, Any]

@@ -7,6 +7,7 @@
     HOME/trust/       cards of partners     HOME/strategies/  decision strategies
     HOME/grants.db    grants and their use  HOME/log.db       the evidence log
     HOME/state.db     tables, runs, steps   HOME/witness.db   what we cosigned for partners
+    HOME/edits/       what was decided about names of companies
     HOME/decisions/   decisions made and not yet handed over
     HOME/crash/       reports of our own mistakes
 """

@@ -82,7 +82,7 @@ class Match(Struct, frozen=True):
         Meta(description="dh (two-party Diffie-Hellman) or aided (blind, by the helper)"),
     ] = "dh"
     kind: Annotated[
-        Literal["text", "number", "phone", "id-card-cn", "uscc"],
+        Literal["text", "number", "phone", "id-card-cn", "uscc", "org-code-cn", "lei", "company"],
         Meta(description="normal form of the identifiers"),
     ] = "text"
     minimum_rows: Annotated[
