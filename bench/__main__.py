@@ -21,6 +21,7 @@ from bench import (
     machine,
     match,
     match_kinds,
+    names,
     online,
 )
 from bench.measures import say
@@ -31,6 +32,7 @@ BENCHES: dict[str, ModuleType] = {
     "joint-lr": joint_lr,
     "match": match,
     "card": card,
+    "names": names,
     "boosting": boosting,
     "graph": graph,
     "online": online,

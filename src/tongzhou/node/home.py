@@ -8,6 +8,7 @@
     HOME/grants.db    grants and their use  HOME/log.db       the evidence log
     HOME/state.db     tables, runs, steps   HOME/witness.db   what we cosigned for partners
     HOME/consents.db  clients' consents     HOME/held-grants/ what partners granted
+    HOME/edits/       what was decided about names of companies
     HOME/decisions/   decisions made and not yet handed over
     HOME/crash/       reports of our own mistakes
 """

@@ -113,7 +113,7 @@ class Match(Struct, frozen=True):
         ),
     ] = "dh"
     kind: Annotated[
-        Literal["text", "number", "phone", "id-card-cn", "uscc"],
+        Literal["text", "number", "phone", "id-card-cn", "uscc", "org-code-cn", "lei", "company"],
         Meta(description="normal form of the identifiers"),
     ] = "text"
     minimum_rows: Annotated[
