@@ -9,16 +9,38 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench import boosting, card, joint_lr, machine, matching
+from bench import (
+    boosting,
+    card,
+    federated,
+    glm,
+    graph,
+    joint_lr,
+    joint_lr_pair,
+    joint_statistics,
+    machine,
+    match,
+    match_kinds,
+    names,
+    online,
+)
 from bench.measures import say
 
 __all__ = ["BENCHES", "main", "write_json"]
 
 BENCHES: dict[str, ModuleType] = {
     "joint-lr": joint_lr,
-    "matching": matching,
+    "match": match,
     "card": card,
+    "names": names,
     "boosting": boosting,
+    "graph": graph,
+    "online": online,
+    "match-kinds": match_kinds,
+    "statistics": joint_statistics,
+    "federated": federated,
+    "joint-lr-pair": joint_lr_pair,
+    "glm": glm,
 }
 """What can be measured, by name. Each module has `measure` and `figures`."""
 

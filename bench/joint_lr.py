@@ -10,18 +10,19 @@ import numpy as np
 
 from bench.measures import bounded, ratio, rounded, run_json
 from bench.peers_env import peers_python, spu_train
-from bench.trio import play
+from bench.trio import ROLES, play
 from bench.worlds import World, make_world
 from tongzhou.risk.evaluation import auc
 
-__all__ = ["SIZES", "figures", "measure"]
+__all__ = ["SIZES", "TOLERANCE", "clear_fit", "figures", "joint_fit", "measure", "scored"]
 
 SIZES = {"30k": 30_000, "100k": 100_000, "300k": 300_000, "1m": 1_000_000}
 """Rows by name."""
 
 _QUICK_DIVISOR = 20
 _REPEATS = 3
-_TOLERANCE = 1e-6
+TOLERANCE = 1e-6
+"""How short the gradient must be."""
 _OURS_TIMEOUT_S = 90.0
 _PEER_TIMEOUT_S = 120.0
 # The default number of threads is measured where the bar is; elsewhere one thread is the stronger peer.
@@ -114,12 +115,12 @@ def _largest_gap(subjects: Subjects) -> float | None:
 def _runs(course: _Course, name: str, world: World) -> dict[str, Callable[[], Subject]]:
     """The subjects of one size."""
     runs = {
-        f"tongzhou {name}": lambda: _ours(world),
-        f"scikit-learn one thread {name}": lambda: _clear(world, "one", _DEFAULT_SOLVER),
-        f"scikit-learn newton one thread {name}": lambda: _clear(world, "one", _NEWTON),
+        f"tongzhou {name}": lambda: joint_fit(world, ROLES, "aided"),
+        f"scikit-learn one thread {name}": lambda: clear_fit(world, "one", _DEFAULT_SOLVER),
+        f"scikit-learn newton one thread {name}": lambda: clear_fit(world, "one", _NEWTON),
     }
     if name in _DEFAULT_THREADS_SIZES:
-        runs[f"scikit-learn {name}"] = lambda: _clear(world, "default", _DEFAULT_SOLVER)
+        runs[f"scikit-learn {name}"] = lambda: clear_fit(world, "default", _DEFAULT_SOLVER)
     if name == _SPU_SIZE and course.peers and not course.quick:
         python = peers_python()
         if python is not None:
@@ -127,10 +128,16 @@ def _runs(course: _Course, name: str, world: World) -> dict[str, Callable[[], Su
     return runs
 
 
-def _ours(world: World) -> Subject:
-    """One joint regression; CPU of all parties together, memory of the largest."""
-    arguments = (world.folder, world.rows, world.asker_columns, world.provider_columns, _TOLERANCE)
-    parts = play(["train", *map(str, arguments)], timeout_s=_OURS_TIMEOUT_S)
+def joint_fit(world: World, roles: Sequence[str], mode: str) -> Subject:
+    """One joint regression; CPU of all parties together, memory of the largest.
+
+    Args:
+        world: the arrays.
+        roles: who takes part, in the order in which they start.
+        mode: trust mode.
+    """
+    arguments = (world.folder, world.rows, world.asker_columns, world.provider_columns, TOLERANCE)
+    parts = play(["train", *map(str, arguments)], timeout_s=_OURS_TIMEOUT_S, roles=roles, mode=mode)
     asker, provider = parts["asker"], parts["provider"]
     return {
         "cpu_s": sum(part["cpu_s"] for part in parts.values()),
@@ -146,18 +153,19 @@ def _ours(world: World) -> Subject:
     }
 
 
-def _clear(world: World, threads: str, solver: str) -> Subject:
+def clear_fit(world: World, threads: str, solver: str) -> Subject:
     """One fit of scikit-learn on both owners' arrays in one place."""
-    command = [sys.executable, "-m", "bench.sklearn_fit", str(world.folder), str(_TOLERANCE), threads, solver]
-    return _scored(world, run_json(command, timeout_s=_PEER_TIMEOUT_S))
+    command = [sys.executable, "-m", "bench.sklearn_fit", str(world.folder), str(TOLERANCE), threads, solver]
+    return scored(world, run_json(command, timeout_s=_PEER_TIMEOUT_S))
 
 
 def _spu(python: Path, world: World) -> Subject:
     """One training of SPU between two processes."""
-    return _scored(world, spu_train(python, world.folder, timeout_s=_PEER_TIMEOUT_S))
+    return scored(world, spu_train(python, world.folder, timeout_s=_PEER_TIMEOUT_S))
 
 
-def _scored(world: World, found: Subject) -> Subject:
+def scored(world: World, found: Subject) -> Subject:
+    """What a peer found, with the AUC of its weights in their place."""
     weights = found.pop("coefficients")
     found.pop("intercept")
     return found | {"auc": _auc(world, weights)}

@@ -10,16 +10,24 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 
+from bench.federated_job import federated
+from bench.graph_jobs import graph
+from bench.kind_jobs import found_by, task_and_input, warm_up
+from bench.list_jobs import list_query, list_setup
 from bench.measures import Meter, peak_rss_mb
+from bench.statistics_jobs import compare_play, statistics_play
+from bench.trio import BEHIND
 from tongzhou.parties.identity import Identity
 from tongzhou.parties.trust import TrustStore
 from tongzhou.risk.evaluation import auc
 from tongzhou.secure.boost_settings import BoostSettings
 from tongzhou.secure.boost_tasks import BoostScoreInput, BoostScoreTask, BoostTask
+from tongzhou.secure.glm_settings import Family, GlmBlock, GlmSettings
+from tongzhou.secure.glm_tasks import GlmTask
 from tongzhou.secure.logistic import LogisticSettings, OwnerBlock, OwnerFit
 from tongzhou.secure.matching import MatchSettings
 from tongzhou.secure.party import Party, Role
@@ -34,6 +42,7 @@ _TIMEOUT_S = 120.0
 _WARM_ROWS = 500
 
 Result = dict[str, Any]
+Protocol = Literal["dh", "vole", "aided"]
 
 
 def main() -> None:
@@ -63,8 +72,14 @@ def _meet(folder: Path, role: Role, everybody: list[Role]) -> Session:
 
 
 def _own_endpoint(folder: Path, role: Role, other: Role) -> tuple[str, int]:
-    """Where the others will call, as the card says that they hold."""
-    host, _, port = TrustStore(folder / other / "trust").get(role).endpoint.rpartition(":")
+    """Where to listen: what the card that the others hold says, unless the network between is delayed."""
+    behind = folder / role / BEHIND
+    endpoint = (
+        behind.read_text(encoding="ascii")
+        if behind.exists()
+        else TrustStore(folder / other / "trust").get(role).endpoint
+    )
+    host, _, port = endpoint.rpartition(":")
     return host, int(port)
 
 
@@ -101,6 +116,8 @@ def _train(seat: Seat, arguments: list[str]) -> Result:
     settings = LogisticSettings(rows, asker, provider, tolerance=tolerance)
     _warm_up(seat)
     own = _load(seat, folder)
+    # A seat of its own: seeds and keys of the measured job are made within the measure.
+    seat = Seat(seat.party, seat.mode)
     gauge = _Gauge(seat.party.session)
     fitted: Result = {}
 
@@ -176,25 +193,90 @@ def _warm_boost(seat: Seat) -> None:
     BoostTask(BoostSettings(_WARM_ROWS, 2, 2, trees=1, depth=2)).run(seat, blocks.get(seat.party.role))
 
 
-def _match(seat: Seat, arguments: list[str]) -> Result:
-    """``match PROTOCOL FOLDER``: one match of the identifiers in ``ROLE.txt``."""
-    protocol, folder = arguments[0], Path(arguments[1])
-    own: list[str] | None = None
-    if seat.party.is_owner:
-        own = (folder / f"{seat.party.role}.txt").read_text(encoding="utf-8").split()
-    warm = None if own is None else [str(number) for number in range(10)]
-    _matching(protocol, "warm").run(seat, warm)
+def _glm(seat: Seat, arguments: list[str]) -> Result:
+    """``glm FAMILY FOLDER ROWS ASKER_COLUMNS PROVIDER_COLUMNS TOLERANCE``: one joint regression for pricing.
+
+    Standard errors, which the peer does not compute, are left out.
+    """
+    family, folder, tolerance = arguments[0], Path(arguments[1]), float(arguments[5])
+    rows, asker, provider = (int(text) for text in arguments[2:5])
+    settings = GlmSettings(cast("Family", family), rows, asker, provider, tolerance=tolerance)
+    generator = np.random.default_rng(_WARM_ROWS)
+    values = generator.standard_normal((_WARM_ROWS, 4))
+    blocks = {
+        "asker": GlmBlock(values[:, :2], ["a", "b"], generator.integers(1, 4, _WARM_ROWS).astype(float)),
+        "provider": GlmBlock(values[:, 2:], ["c", "d"]),
+    }
+    warm = GlmSettings(settings.family, _WARM_ROWS, 2, 2)
+    GlmTask(warm, errors=False).run(seat, blocks.get(seat.party.role))
+    own = _load(seat, folder)
+    block = None
+    if own is not None:
+        exposure = np.load(folder / "exposure.npy", allow_pickle=False) if own.label is not None else None
+        block = GlmBlock(own.values, own.names, own.label, exposure)
     gauge = _Gauge(seat.party.session)
     gauge.start()
-    places = _matching(protocol, "bench").run(seat, own)
-    return gauge.read() | {"matched": 0 if places is None else len(places)}
+    result = GlmTask(settings, errors=False).run(seat, block)
+    out = gauge.read()
+    if result is None:
+        return out
+    return out | {
+        "intercept": result.fit.intercept,
+        "coefficients": result.fit.coefficients.tolist(),
+        "steps": len(result.gradient_norms),
+    }
 
 
-def _matching(protocol: str, context: str) -> MatchTask:
-    return MatchTask(MatchSettings(1, context), "aided" if protocol == "aided" else "dh")
+def _match(seat: Seat, arguments: list[str]) -> Result:
+    """``match PROTOCOL FOLDER``: one match of the identifiers in ``ROLE.csv``.
+
+    Reading that file and writing the common identifiers to ``ROLE.out.csv`` are measured, as a part of
+    their own too.
+    """
+    protocol, folder, role = cast("Protocol", arguments[0]), Path(arguments[1]), seat.party.role
+    helper = role == "helper"
+    few = None if helper else [str(number) for number in range(10)]
+    MatchTask(MatchSettings(1, "warm"), protocol).run(seat, few)
+    gauge, files = _Gauge(seat.party.session), _Gauge(seat.party.session)
+    gauge.start()
+    files.start()
+    own = None if helper else (folder / f"{role}.csv").read_text(encoding="utf-8").splitlines()[1:]
+    files_cpu_s = files.read()["cpu_s"]
+    places = MatchTask(MatchSettings(1, "bench"), protocol).run(seat, own)
+    files.start()
+    if own is not None and places is not None:
+        common = "\n".join([own[place] for place in places.tolist()])
+        (folder / f"{role}.out.csv").write_text(f"id\n{common}\n", encoding="utf-8")
+    files_cpu_s += files.read()["cpu_s"]
+    matched = 0 if places is None else len(places)
+    return gauge.read() | {"files_cpu_s": files_cpu_s, "matched": matched}
 
 
-JOBS: dict[str, Callable[[Seat, list[str]], Result]] = {"train": _train, "match": _match, "boost": _boost}
+def _kind(seat: Seat, arguments: list[str]) -> Result:
+    """``kind KIND FOLDER``: one run of another kind of matching; see `bench.kind_jobs`."""
+    kind, folder = arguments[0], Path(arguments[1])
+    task, own = warm_up(kind, seat.party.role)
+    task.run(seat, own)
+    task, own = task_and_input(kind, seat.party.role, folder)
+    gauge = _Gauge(seat.party.session)
+    gauge.start()
+    result = task.run(seat, own)
+    return gauge.read() | {"found": found_by(result)}
+
+
+JOBS: dict[str, Callable[[Seat, list[str]], Result]] = {
+    "train": _train,
+    "match": _match,
+    "boost": _boost,
+    "graph": graph,
+    "list-setup": list_setup,
+    "list-query": list_query,
+    "kind": _kind,
+    "statistics": statistics_play,
+    "compare": compare_play,
+    "federated": federated,
+    "glm": _glm,
+}
 """What a party can play."""
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,23 +18,36 @@ from typing import Any
 
 import msgspec
 
+from bench.delay import delayed
 from bench.measures import ROOT, BenchError, end, last_line
 from tongzhou.parties.card import issue_card
 from tongzhou.parties.identity import Identity
 from tongzhou.parties.trust import TrustStore
 
-__all__ = ["ROLES", "found_trio", "play"]
+__all__ = ["BEHIND", "ROLES", "found_trio", "play"]
+
+BEHIND = "behind"
+"""File of a role's folder that says where it listens, where others reach it through a delay."""
 
 ROLES = ("helper", "provider", "asker")
 """In the order in which they start: who is called before who calls."""
 
 
-def found_trio(folder: Path, roles: Sequence[str] = ROLES) -> None:
-    """Make identities and let everybody trust everybody."""
+def found_trio(folder: Path, roles: Sequence[str] = ROLES, doors: Mapping[str, int] | None = None) -> None:
+    """Make identities and let everybody trust everybody.
+
+    Args:
+        folder: gets a folder for each role.
+        roles: who takes part.
+        doors: ports on the cards of some roles, in place of those where they listen.
+    """
     cards = {}
     for role, port in zip(roles, _free_ports(len(roles)), strict=True):
         identity = Identity.create(folder / role, role, f"Bench {role}")
-        cards[role] = issue_card(identity, f"127.0.0.1:{port}", datetime.now(UTC))
+        door = (doors or {}).get(role, port)
+        if door != port:
+            (folder / role / BEHIND).write_text(f"127.0.0.1:{port}", encoding="ascii")
+        cards[role] = issue_card(identity, f"127.0.0.1:{door}", datetime.now(UTC))
     for role in roles:
         trust = TrustStore(folder / role / "trust")
         for other, card in cards.items():
@@ -43,7 +56,12 @@ def found_trio(folder: Path, roles: Sequence[str] = ROLES) -> None:
 
 
 def play(
-    job: Sequence[str], *, timeout_s: float, roles: Sequence[str] = ROLES, mode: str = "aided"
+    job: Sequence[str],
+    *,
+    timeout_s: float,
+    roles: Sequence[str] = ROLES,
+    mode: str = "aided",
+    delays: Mapping[str, float] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Run one job among fresh processes with fresh identities and ports.
 
@@ -52,6 +70,7 @@ def play(
         timeout_s: bound on the time, in seconds.
         roles: who takes part, in the order in which they start: each calls those before it.
         mode: trust mode of the seats.
+        delays: for some roles, milliseconds by which each message to and from their callers is held back.
 
     Returns:
         What each role printed.
@@ -62,7 +81,7 @@ def play(
     until = time.monotonic() + timeout_s
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tongzhou-trio-")))
-        found_trio(folder, roles)
+        _found(folder, roles, delays or {}, stack)
         processes: dict[str, subprocess.Popen[bytes]] = {}
         for role in roles:
             processes[role] = _start(folder, role, [",".join(roles), mode, *job])
@@ -75,6 +94,18 @@ def play(
         # Where one fails the others say that it left: the first cause is what counts.
         raise BenchError(next((text for text in failed if "PeerError" not in text), failed[0]))
     return {role: output for role, output in outputs.items() if not isinstance(output, str)}
+
+
+def _found(folder: Path, roles: Sequence[str], delays: Mapping[str, float], stack: ExitStack) -> None:
+    """Identities, and relays in front of those who are further away."""
+    if not delays:
+        found_trio(folder, roles)
+        return
+    doors = dict(zip(delays, _free_ports(len(delays)), strict=True))
+    found_trio(folder, roles, doors)
+    for role, door in doors.items():
+        port = (folder / role / BEHIND).read_text(encoding="ascii").rpartition(":")[2]
+        stack.enter_context(delayed(delays[role], {door: int(port)}))
 
 
 def _start(folder: Path, role: str, job: Sequence[str]) -> subprocess.Popen[bytes]:

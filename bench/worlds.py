@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tongzhou.data.example import bank_table, card_network_table
 from tongzhou.risk.binning import BinTable, bin_table, fine_bins, merge_bins
 
-__all__ = ["LABEL", "Base", "World", "base", "make_fold", "make_raw_world", "make_world"]
+__all__ = ["LABEL", "Base", "World", "base", "make_fold", "make_raw_world", "make_world", "split_world"]
 
 Floats = NDArray[np.float64]
 
@@ -141,6 +141,16 @@ def make_fold(folder: Path, fold: int, folds: int, rows: int) -> World:
             np.save(folder / f"{prefix}{role}.npy", block)
         np.save(folder / f"{prefix}label.npy", known.label[places].astype(np.float64))
     return World(int((~held).sum()), folder, len(known.asker), len(known.provider))
+
+
+def split_world(world: World, folder: Path, asker_columns: int) -> World:
+    """The same rows with the columns divided otherwise between the owners, in a new folder."""
+    folder.mkdir(parents=True)
+    columns = np.hstack([world.block("asker"), world.block("provider")])
+    np.save(folder / "asker.npy", columns[:, :asker_columns])
+    np.save(folder / "provider.npy", columns[:, asker_columns:])
+    np.save(folder / "label.npy", world.label())
+    return World(world.rows, folder, asker_columns, columns.shape[1] - asker_columns)
 
 
 def _evidence(known: Base, name: str, places: NDArray[np.int64], generator: np.random.Generator) -> Floats:

@@ -1,8 +1,8 @@
-"""One party of SPU's logistic regression: ``python spu_logistic.py FOLDER RANK PORT,PORT``.
+"""One party of SPU's logistic regression: ``python spu_logistic.py FOLDER RANK PORT,PORT PROTOCOL EPOCHS``.
 
-Runs in the peers' environment and imports nothing of ours. Protocol SEMI2K on the 64-bit ring with SPU's
-default dealer (the first party is trusted), two processes over brpc on loopback, inputs secret-shared, the
-library's own logistic function; mini-batches of 1024 rows, learning rate 0.3, 20 epochs, weights from zero.
+Runs in the peers' environment and imports nothing of ours. The 64-bit ring, two processes over brpc on
+loopback, inputs secret-shared, the library's own logistic function; mini-batches of 1024 rows, learning rate
+0.3, weights from zero. Protocol SEMI2K has SPU's default dealer (the first party is trusted), CHEETAH none.
 The function of an epoch is compiled once; sharing of inputs and compilation are not counted as training.
 """
 
@@ -19,7 +19,6 @@ from spu.utils import frontend
 
 BATCH = 1024
 RATE = 0.3
-EPOCHS = 20
 COLUMNS = 24
 FRACTION_BITS = 18
 INPUTS = ["x_asker", "x_provider", "y", "w"]
@@ -128,7 +127,8 @@ def reveal(link: spu.link.Context, io: spu.Io, value: spu.libspu.Share) -> np.nd
 def main() -> None:
     """Share, train, open the weights to the first party, print the measures."""
     folder, rank, ports = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3].split(",")
-    config = spu.RuntimeConfig(spu.ProtocolKind.SEMI2K, spu.FieldType.FM64, FRACTION_BITS)
+    protocol, epochs = getattr(spu.ProtocolKind, sys.argv[4]), int(sys.argv[5])
+    config = spu.RuntimeConfig(protocol, spu.FieldType.FM64, FRACTION_BITS)
     link, io = connect(rank, ports), spu.Io(len(ports), config)
     before = time.process_time()
     executable = compiled(folder)
@@ -138,14 +138,14 @@ def main() -> None:
         runtime.set_var(name, value)
     link.barrier()
     start = usage()
-    for _ in range(EPOCHS):
+    for _ in range(epochs):
         runtime.run(executable)
         runtime.set_var("w", runtime.get_var(executable.output_names[0]))
     end = usage()
     weights = reveal(link, io, runtime.get_var("w"))
     link.stop_link()
     result = {name: end[name] - start[name] for name in start} | {
-        "epochs": EPOCHS,
+        "epochs": epochs,
         "compile_cpu_s": compile_cpu_s,
         "rss_mb": peak_rss_mb(),
         "intercept": float(weights[0, 0]),

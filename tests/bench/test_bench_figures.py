@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as command
-from bench import boosting, card, joint_lr, matching
+from bench import boosting, card, federated, graph, joint_lr, joint_statistics, match
 
 MANUAL = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 
@@ -85,11 +85,44 @@ def test_growth_is_of_cpu_per_row(trained: dict) -> None:
 
 
 def test_figures_of_matching() -> None:
-    both = {"identifiers": 54_000, "common": 24_000}
-    found = matching.figures(
-        {"tongzhou dh": both | {"cpu_s": 10.8}, "tongzhou aided": both | {"skipped": "the helper failed"}}
-    )
-    assert found == {"dh_ids_per_cpu_s": 5000.0, "aided_ids_per_cpu_s": None}
+    large, small = {"identifiers": 2_000_000}, {"identifiers": 40_000}
+    subjects = {
+        "tongzhou vole 1m": large | {"cpu_s": 2.0, "wall_s": 1.0, "rss_mb": 400.0, "bytes": 30},
+        "tongzhou aided 1m": large | {"cpu_s": 0.5, "wall_s": 0.4, "rss_mb": 300.0, "bytes": 20},
+        "tongzhou dh 20k": small | {"cpu_s": 8.0},
+        "spu rr22 1m": {"cpu_s": 8.0, "wall_s": 5.0, "rss_mb": 600.0, "bytes": 60},
+    }
+    assert match.figures(subjects) == {
+        "pair_vs_rr22": 0.25,
+        "aided_vs_rr22": 0.0625,
+        "pair_wall_vs_rr22": 0.2,
+        "pair_bytes_vs_rr22": 0.5,
+        "pair_rss_mb": 400.0,
+        "aided_rss_mb": 300.0,
+        "dh_ids_per_cpu_s": 5000.0,
+        "vole_ids_per_cpu_s": 1e6,
+        "aided_ids_per_cpu_s": 4e6,
+    }
+    subjects["spu rr22 1m"] = {"skipped": "cannot be installed here"}
+    empty = {name for name, value in match.figures(subjects).items() if value is None}
+    assert empty == {"pair_vs_rr22", "aided_vs_rr22", "pair_wall_vs_rr22", "pair_bytes_vs_rr22"}
+
+
+def test_figures_of_graphs() -> None:
+    subjects = {
+        "tongzhou risk": {"cpu_s": 2.5, "bytes": 5_000_000},
+        "scipy risk": {"cpu_s": 0.05, "gap": 2e-5},
+        "tongzhou reach": {"cpu_s": 2.0, "bytes": 1},
+        "scipy reach": {"skipped": "no SciPy here"},
+    }
+    assert graph.figures(subjects) == {
+        "graph_risk_cpu_s": 2.5,
+        "graph_risk_mb": 5.0,
+        "graph_risk_vs_scipy": 50.0,
+        "graph_risk_gap": 2e-5,
+        "graph_reach_cpu_s": 2.0,
+        "graph_reach_vs_scipy": None,
+    }
 
 
 def test_figures_of_the_card() -> None:
@@ -140,6 +173,64 @@ def test_no_gap_without_all_three(boosted: dict, missing: str) -> None:
         if name.startswith(missing):
             boosted[name] = {"skipped": "not asked for"}
     assert boosting.figures(boosted)["auc_gap"] is None
+
+
+def test_figures_of_statistics() -> None:
+    kinds = ("correlation", "inflation", "group sums", "quantiles")
+    subjects = {
+        f"{who} {kind}": {"rows": 30_000, "cpu_s": cpu_s, "answer": [1.0, answer]}
+        for kind in kinds
+        for who, cpu_s, answer in (("tongzhou", 0.2, 2.5), ("numpy", 0.01, 2.0))
+    }
+    subjects["tongzhou comparisons"] = {"rows": 100_000, "cpu_s": 0.2}
+    subjects["numpy quantiles"] = {"skipped": "it took longer than 120 s", "rows": 30_000}
+    assert joint_statistics.figures(subjects) == {
+        "correlation_cpu_vs_numpy": 20.0,
+        "inflation_cpu_vs_numpy": 20.0,
+        "group_sums_cpu_vs_numpy": 20.0,
+        "quantiles_cpu_vs_numpy": None,
+        "correlation_gap": 0.5,
+        "inflation_gap": 0.5,
+        "group_sums_gap": 0.5,
+        "signs_per_cpu_s": 500_000.0,
+    }
+
+
+def many(cpu_s: float, size: int, **more: object) -> dict:
+    return {"cpu_s": cpu_s, "bytes": size, "sums": 10, "institutions": 10} | more
+
+
+def test_figures_of_many_institutions() -> None:
+    found = federated.figures(
+        {
+            "tongzhou logistic": many(0.2, 5000, coefficients=[1.0, 2.0]),
+            "tongzhou logistic, one leaves": many(0.3, 4500),
+            "tongzhou boost": many(2.0, 20_000, auc=0.78),
+            "tongzhou boost, one leaves": many(1.0, 18_000),
+            "scikit-learn newton": {"cpu_s": 0.05},
+            "NumPy": {"cpu_s": 0.04, "coefficients": [1.0, 2.5], "errors": [0.1, 0.25]},
+            "scikit-learn boosting": {"cpu_s": 1.0, "auc": 0.781},
+            "tongzhou sum of 3": many(0.012, 1, sums=4, institutions=3),
+            "tongzhou sum of 50": {"skipped": "no room"},
+        }
+    )
+    assert found == pytest.approx(
+        {
+            "federated_cpu_vs_sklearn_newton": 4.0,
+            "federated_cpu_vs_numpy": 5.0,
+            "federated_bytes_a_sum": 500.0,
+            "federated_gap_in_errors": 2.0,
+            "federated_cpu_one_leaves": 1.5,
+            "federated_bytes_one_leaves": 0.9,
+            "boost_cpu_vs_sklearn": 2.0,
+            "boost_bytes_a_sum": 2000.0,
+            "boost_auc_gap": 0.001,
+            "boost_cpu_one_leaves": 0.5,
+            "sum_cpu_ms_3": 1.0,
+            "sum_cpu_ms_10": None,
+            "sum_cpu_ms_50": None,
+        }
+    )
 
 
 @pytest.mark.parametrize("name", sorted(command.BENCHES))

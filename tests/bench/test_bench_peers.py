@@ -147,6 +147,7 @@ def part(rank: int) -> dict:
         "bytes": 1000,
         "epochs": 20,
         "compile_cpu_s": 1.0,
+        "matched": 7,
         "intercept": -1.0 * (rank == 0),
         "coefficients": weights,
     }
@@ -157,9 +158,8 @@ def stub_party(tmp_path: Path) -> Path:
     """Stands for the peers' interpreter: prints a warning and a result, or fails at the second party."""
     path = tmp_path / "python"
     cases = "\n".join(f"    {rank}) echo '{json.dumps(part(rank))}' ;;" for rank in range(2))
-    path.write_text(
-        f'#!/usr/bin/env bash\necho "a library speaks"\ncase $3 in\n{cases}\nesac\n', encoding="utf-8"
-    )
+    body = f'echo "a library speaks"\ncase $3 in\n{cases}\nesac\necho "[info] it speaks again"\n'
+    path.write_text(f"#!/usr/bin/env bash\n{body}", encoding="utf-8")
     path.chmod(0o755)
     return path
 
@@ -171,10 +171,16 @@ def test_two_parties_are_one_subject(stub_party: Path, tmp_path: Path) -> None:
     assert found["coefficients"] == [0.5, -0.25]
 
 
+def test_two_parties_of_a_match_are_one_subject(stub_party: Path, tmp_path: Path) -> None:
+    found = peers_env.spu_match(stub_party, tmp_path, timeout_s=20)
+    assert found == {"cpu_s": 21.0, "wall_s": 9.0, "rss_mb": 300.0, "bytes": 2000, "matched": 7}
+
+
 @pytest.mark.parametrize(
     ("script", "timeout_s", "sentence"),
     [
         ("echo 'port is taken' >&2; exit 3", 20, "spu failed: port is taken"),
+        ("echo '[warning] no more'", 20, "spu printed no result"),
         ("exec sleep 30", 0.2, "spu took longer than 0 s"),
     ],
 )

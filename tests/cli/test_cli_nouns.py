@@ -282,7 +282,7 @@ def test_a_plan_that_fits_is_ready_on_every_side(partners, clients, plan_file, t
     }
     assert len({one["digest"] for one in found.values()}) == 1
     assert found["cardnet"]["grant"]["askers"] == ["bank"]
-    assert found["bank"]["request"]["columns"] == ["late"]
+    assert found["bank"]["requests"]["cardnet"]["columns"] == ["late"]
     text = partners["cardnet"]("job", "check", plan_file).out
     assert "allows it" in text
     assert "cardnet is ready" in text

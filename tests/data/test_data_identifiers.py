@@ -90,7 +90,12 @@ def test_capitals_and_blanks_around_never_tell_two_apart(value):
             "row 2: an identifier of kind number must be digits only, got other .* of length 3",
         ),
         (["x"], "idcard", r"got idcard; did you mean id-card-cn\?"),
-        (["x"], "zzz", "kind of identifier must be one of text, number, phone, id-card-cn, uscc, got zzz$"),
+        (
+            ["x"],
+            "zzz",
+            "kind of identifier must be one of text, number, phone, id-card-cn, uscc, org-code-cn, lei, "
+            "company, got zzz$",
+        ),
     ],
 )
 def test_what_has_no_normal_form_is_a_sentence(values, kind, sentence):
@@ -159,7 +164,11 @@ def test_exactly_one_check_digit_fits_a_citizen_number(body):
     for digit in body:
         remainder = (remainder + int(digit)) * 2 % 11
     expected = "0123456789X"[(12 - remainder) % 11]
-    fitting = [digit for digit in "0123456789X" if not rules([body + digit], "id-card-cn")]
+    fitting = [
+        digit
+        for digit in "0123456789X"
+        if "identifier-check-digit" not in rules([body + digit], "id-card-cn")
+    ]
     assert fitting == [expected]
 
 

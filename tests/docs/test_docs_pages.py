@@ -265,6 +265,20 @@ def test_every_test_that_the_threat_model_names_exists() -> None:
     assert missing == []
 
 
+def test_every_test_that_the_clause_map_names_exists_and_every_clause_has_one() -> None:
+    files = {path.name: path for path in (ROOT / "tests").rglob("test_*.py")}
+    rows = re.findall(r"^\| (?!clause|heading|---)(.*)$", text_of(DOCS / "jrt-0196.md"), re.MULTILINE)
+    named = [NAMED.findall(row) for row in rows]
+    assert [row[:20] for row, tests in zip(rows, named, strict=True) if not tests] == []
+    missing = [
+        f"{file}: {test}"
+        for tests in named
+        for file, test in tests
+        if file not in files or f"def {test}(" not in text_of(files[file])
+    ]
+    assert missing == []
+
+
 def test_every_attack_has_a_test() -> None:
     attacks = section(DOCS / "threat-model.md", 5)
     rows = re.findall(r"^\| (?!attack|---)(.*)$", attacks, re.MULTILINE)

@@ -17,7 +17,7 @@ from babel.messages.pofile import read_po
 from tongzhou import errors
 from tongzhou.data.findings import Severity
 from tongzhou.evidence import errors as evidence_errors
-from tongzhou.node.job_messages import STEPS
+from tongzhou.node.job_messages import ALL_STEPS
 from tongzhou.node.store import RunState
 
 LOCALE = house_code.SOURCE / "locale" / "zh" / "LC_MESSAGES"
@@ -90,7 +90,7 @@ def test_every_state_that_the_terminal_names_is_translated() -> None:
     """Words that reach the terminal in a variable: states, roles, severities."""
     grants = {"revoked", "pending", "expired", "used up", "valid"}
     roles = {"asker", "provider", "helper"}
-    steps = {f"step {step}" for step in STEPS}
+    steps = {f"step {step}" for step in ALL_STEPS}
     wanted = grants | roles | steps | set(get_args(RunState)) | set(get_args(Severity))
     assert wanted - set(translations("cli")) == set()
 

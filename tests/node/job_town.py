@@ -74,6 +74,16 @@ min_iv = 0.001
 tolerance = 1e-6
 """
 
+IN_PAIR = {
+    'mode = "aided"': 'mode = "pair"',
+    'helper = "helper"\n': "",
+    'protocol = "aided"': 'protocol = "dh"',
+}
+"""What makes the plan one of two owners alone."""
+
+ALONE: dict[str, Any] = {"modes": ["pair"], "helpers": []}
+"""What a grant says of it."""
+
 
 def cut(table: pa.Table, low: int, high: int, columns: list[str]) -> pa.Table:
     """Rows whose client number lies in a range: ranges that overlap give tables that match in part."""

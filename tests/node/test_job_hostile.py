@@ -12,6 +12,7 @@ from tongzhou.node.home import Home
 from tongzhou.node.job_messages import JOB_PURPOSE, MAX_ATTEMPTS, Acceptance, Offer, StepOrder
 from tongzhou.node.job_run import run_job
 from tongzhou.node.plan import encode_plan, plan_digest
+from tongzhou.parties.times import utc_now, utc_text
 from tongzhou.wire.memory import memory_sessions
 from tongzhou.wire.session import closing, join_links
 from tongzhou.wire.tls import connect
@@ -56,10 +57,12 @@ class Puppet:
             step="match",
             attempt=1,
             after="",
-            grant_id=accepted.grant_id,
+            grants={"cardnet": accepted.grant_id},
+            consents={"cardnet": "none"},
             commitments={"bank": offer.commitment, "cardnet": accepted.commitment},
             minimum_rows=accepted.minimum_rows,
             minimum_bin_rows=accepted.minimum_bin_rows,
+            at=utc_text(utc_now()),
         )
         self.bank.send("step.order", replace(order, **changes))
 
@@ -87,7 +90,7 @@ OFFERS = {
     "digest": ({"plan_digest": "0" * 64}, "bank sent a plan that does not fit its digest"),
     "no plan": ({"plan": "{}"}, "the plan of bank"),
     "not JSON": ({"plan": "["}, "not valid JSON"),
-    "base of a scorecard": ({"base_run": "run-other-1"}, "a scorecard rests on no other run"),
+    "base of a scorecard": ({"base_run": "run-other-1"}, "only scores rest on another run"),
     "scores without a base": ({"kind": "score", "base_run": "run-nowhere"}, "there is no run run-nowhere"),
 }
 
@@ -137,7 +140,10 @@ def test_something_else_than_an_offer(puppet) -> None:
 ORDERS = {
     "fewer rows": (lambda a: {"minimum_rows": 10}, "ordered matches of 10 rows; plan and grant demand 500"),
     "smaller bins": (lambda a: {"minimum_bin_rows": 1}, "ordered bins of 1 rows; grant"),
-    "another grant": (lambda a: {"grant_id": "g-other"}, "ordered a step under other terms than grant"),
+    "another grant": (
+        lambda a: {"grants": {"cardnet": "g-other"}},
+        "ordered a step under other terms than grant",
+    ),
     "a later step": (lambda a: {"step": "bin", "after": "match"}, "ordered steps out of order"),
     "out of order": (lambda a: {"step": "bin", "after": ""}, "ordered steps out of order"),
     "no step": (lambda a: {"step": "sell"}, "ordered a step that does not exist"),
@@ -173,7 +179,12 @@ def test_orders_that_are_refused(puppet, changes, words) -> None:
 
 def test_a_step_cannot_be_ordered_without_end(puppet) -> None:
     offer, accepted = puppet.accepted()
-    order = {"step": "match", "attempt": MAX_ATTEMPTS + 1, "after": "", "grant_id": accepted.grant_id}
+    order = {
+        "step": "match",
+        "attempt": MAX_ATTEMPTS + 1,
+        "after": "",
+        "grants": {"cardnet": accepted.grant_id},
+    }
     order |= {"commitments": {}, "minimum_rows": 500, "minimum_bin_rows": 20}
     puppet.bank.send("step.order", order)
     assert "sent step.order with a value of another type" in puppet.refusal()
@@ -466,8 +477,8 @@ LIES = {
         "bank",
         "match.facts",
         lambda f: replace(f, matched_rows=9),
-        "helper",
-        "its receipt differs in facts",
+        "cardnet",
+        "tells other facts of the match than were found here",
     ),
     "another's signature": (
         "cardnet",

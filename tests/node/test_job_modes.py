@@ -1,5 +1,7 @@
 """One behaviour in every trust mode: the same tables give the same card and the same scores."""
 
+from importlib.util import find_spec
+
 import job_town
 import numpy as np
 import pytest
@@ -31,6 +33,9 @@ def both(town, alone):
     """The asker's home and the run, by mode."""
     plan, _ = town.granted(SHARP, minimum_bin_rows=1)
     runs = {"aided": (town.bank, run_job(town.bank, plan))}
+    if find_spec("tenseal") is not None:
+        pair, _ = town.granted(job_town.IN_PAIR | SHARP, minimum_bin_rows=1, **job_town.ALONE)
+        runs["pair"] = (town.bank, run_job(town.bank, pair))
     local = town.plan(plan.purpose, LOCAL | SHARP)
     return runs | {"local": (alone, run_job(alone, local))}
 
@@ -40,7 +45,19 @@ def _state(both, mode, step, kind):
     return decode_state(home.store.step_state(run_id, step), kind)
 
 
-@pytest.mark.parametrize("mode", ["aided", "local"])
+PROTECTED = pytest.mark.parametrize(
+    "mode",
+    [
+        "aided",
+        pytest.param(
+            "pair",
+            marks=pytest.mark.skipif(find_spec("tenseal") is None, reason="mode pair needs TenSEAL"),
+        ),
+    ],
+)
+
+
+@pytest.mark.parametrize("mode", [*PROTECTED.args[1], "local"])
 def test_the_same_steps_leave_the_same_kinds_of_state(both, mode) -> None:
     home, run_id = both[mode]
     assert [step.step for step in home.store.steps(run_id)] == list(STEPS)
@@ -54,56 +71,62 @@ def test_the_same_steps_leave_the_same_kinds_of_state(both, mode) -> None:
         assert isinstance(_state(both, mode, step, kind), kind)
 
 
-def test_the_same_clients_are_matched_and_set_aside(both) -> None:
+@PROTECTED
+def test_the_same_clients_are_matched_and_set_aside(both, mode) -> None:
     found = {mode: _state(both, mode, "match", MatchState) for mode in both}
     clients = {
         mode: set(zip(m.places.tolist(), m.held_out.tolist(), strict=True)) for mode, m in found.items()
     }
-    assert clients["aided"] == clients["local"]
+    assert clients[mode] == clients["local"]
 
 
-def test_the_same_bins_and_weights_of_evidence(both) -> None:
+@PROTECTED
+def test_the_same_bins_and_weights_of_evidence(both, mode) -> None:
     found = {mode: _state(both, mode, "bin", BinState) for mode in both}
-    for aided, local in zip(found["aided"].own, found["local"].own, strict=True):
-        assert aided == local
-    for aided, local in zip(found["aided"].offers, found["local"].offers, strict=True):
-        assert (aided.name, aided.variable.table) == (local.name, local.variable.table)
+    for joint, local in zip(found[mode].own, found["local"].own, strict=True):
+        assert joint == local
+    for joint, local in zip(found[mode].offers, found["local"].offers, strict=True):
+        assert (joint.name, joint.variable.table) == (local.name, local.variable.table)
 
 
-def test_the_same_weights(both) -> None:
+@PROTECTED
+def test_the_same_weights(both, mode) -> None:
     found = {mode: _state(both, mode, "train", TrainState) for mode in both}
-    aided, local = found["aided"], found["local"]
-    assert (aided.asker, aided.provider) == (local.asker, local.provider)
+    joint, local = found[mode], found["local"]
+    assert (joint.asker, joint.provider) == (local.asker, local.provider)
     for name, weight in local.coefficients.items():
-        assert abs(aided.coefficients[name] - weight) < 1e-3, name
-        assert abs(aided.errors[name] - local.errors[name]) < 1e-3, name
+        assert abs(joint.coefficients[name] - weight) < 1e-3, name
+        assert abs(joint.errors[name] - local.errors[name]) < 1e-3, name
 
 
-def test_the_same_scores(both) -> None:
+@PROTECTED
+def test_the_same_scores(both, mode) -> None:
     points = {}
-    for mode in both:
-        places = _state(both, mode, "match", MatchState).places
-        logits = _state(both, mode, "score", ScoreState).logits
-        points[mode] = logits[np.argsort(places)] * 20 / np.log(2)
-    assert np.abs(points["aided"] - points["local"]).max() < 1.0
+    for one in both:
+        places = _state(both, one, "match", MatchState).places
+        logits = _state(both, one, "score", ScoreState).logits
+        points[one] = logits[np.argsort(places)] * 20 / np.log(2)
+    assert np.abs(points[mode] - points["local"]).max() < 1.0
 
 
-def test_the_same_reasons(both) -> None:
+@PROTECTED
+def test_the_same_reasons(both, mode) -> None:
     found = {}
-    for mode in both:
-        matched = _state(both, mode, "match", MatchState)
+    for one in both:
+        matched = _state(both, one, "match", MatchState)
         order = np.argsort(matched.places[matched.held_out])
-        found[mode] = _state(both, mode, "score", ScoreState).reason_points[order]
-    assert np.abs(found["aided"] - found["local"]).max() <= 1
+        found[one] = _state(both, one, "score", ScoreState).reason_points[order]
+    assert np.abs(found[mode] - found["local"]).max() <= 1
 
 
-def test_the_same_card_but_for_its_mode(both) -> None:
-    cards = {mode: find_model(home, "small", run_id) for mode, (home, run_id) in both.items()}
-    assert [v.name for v in cards["aided"].variables] == [v.name for v in cards["local"].variables]
-    for aided, local in zip(cards["aided"].variables, cards["local"].variables, strict=True):
-        assert aided.bins == local.bins
-        assert np.abs(np.array(aided.points) - np.array(local.points)).max() <= 1
-    assert cards["local"].provenance["mode"] == "local"
+@PROTECTED
+def test_the_same_card_but_for_its_mode(both, mode) -> None:
+    cards = {one: find_model(home, "small", run_id) for one, (home, run_id) in both.items()}
+    assert [v.name for v in cards[mode].variables] == [v.name for v in cards["local"].variables]
+    for joint, local in zip(cards[mode].variables, cards["local"].variables, strict=True):
+        assert joint.bins == local.bins
+        assert np.abs(np.array(joint.points) - np.array(local.points)).max() <= 1
+    assert {one: card.provenance["mode"] for one, card in cards.items()} == {one: one for one in both}
 
 
 # --- what is particular to mode local
@@ -114,7 +137,7 @@ def test_receipts_say_that_nothing_was_protected_and_only_the_asker_signs(both) 
     for step in STEPS:
         record = home.log.payload(home.log.find("job-step", f"{run_id}/{step}/1"))
         assert record["receipt"]["mode"] == "local"
-        assert record["receipt"]["grant_id"] == ""
+        assert record["receipt"]["grants"] == {}
         assert "nothing is protected" in record["receipt"]["learned"]["asker"]
         assert set(record["signatures"]) == {"bank"}
 
@@ -167,4 +190,4 @@ def test_a_partner_refuses_an_offer_of_mode_local(town) -> None:
         pytest.raises(Exception, match="cardnet stopped: bank offers a plan of mode local"),
         call_parties(town.bank, local, "local-offer-1") as session,
     ):
-        lead(JobContext(town.bank, Job(local, "local-offer-1"), "asker", session), Silent())
+        lead(JobContext(town.bank, Job(local, "local-offer-1", "scorecard"), "asker", session), Silent())

@@ -6,11 +6,11 @@ import job_town
 import pytest
 
 from tongzhou.node.job_journal import StepSummary
-from tongzhou.node.job_messages import STEPS
+from tongzhou.node.job_messages import ALL_STEPS as STEPS
 from tongzhou.node.job_run import run_job
 from tongzhou.node.statements import STATEMENTS, statement_of
 
-OPENINGS = list(itertools.product(("dh", "aided"), ("provider", "both"), ("shared", "own", "both")))
+OPENINGS = list(itertools.product(("dh", "vole", "aided"), ("provider", "both"), ("shared", "own", "both")))
 
 
 @pytest.mark.parametrize(("match", "bin_counts", "card"), OPENINGS)
@@ -32,6 +32,14 @@ def test_no_statement_is_unused() -> None:
         for name in [
             {"match": f"match.{match}", "bin": f"bin.{bin_counts}", "train": f"train.{card}"}.get(step, step)
         ]
+        if name in STATEMENTS
+    } | {
+        id(STATEMENTS[name])
+        for name in (
+            "boost.shared",
+            "boost.asker",
+            *(f"{job}.{mode}" for job in ("size", "join") for mode in ("pair", "aided")),
+        )
     }
     assert {name for name, one in STATEMENTS.items() if id(one) not in used} == {"local"}
 

@@ -38,7 +38,7 @@ def test_all_three_sign_the_same_receipt_of_each_step(town, done) -> None:
     for step in STEPS:
         signed = steps.ended[step].receipt
         assert set(signed.signatures) == set(job_town.PARTIES)
-        assert (signed.receipt.mode, signed.receipt.grant_id) == ("aided", grant.grant_id)
+        assert (signed.receipt.mode, signed.receipt.grants) == ("aided", {"cardnet": grant.grant_id})
         for home in town.homes.values():
             for party, token in signed.signatures.items():
                 verify_receipt(home, party, token, signed.receipt)
@@ -130,9 +130,10 @@ def test_costs_of_all_parties_reach_the_asker(done) -> None:
     assert summary.measures["train_cpu_us"] > 0
 
 
-def test_without_a_helpers_eye_on_the_identifiers_the_result_is_the_same(town, done) -> None:
-    """Matching by Diffie-Hellman finds the same clients, so everything after it is the same too."""
-    plan, _ = town.granted({'protocol = "aided"': 'protocol = "dh"'})
+@pytest.mark.parametrize("protocol", ["dh", "vole"])
+def test_without_a_helpers_eye_on_the_identifiers_the_result_is_the_same(town, done, protocol) -> None:
+    """Matching by the owners alone finds the same clients, so everything after it is the same too."""
+    plan, _ = town.granted({'protocol = "aided"': f'protocol = "{protocol}"'})
     run_id = run_job(town.bank, plan)
     places = [set(_state(town.bank, one, "match", MatchState).places.tolist()) for one in (run_id, done[0])]
     assert places[0] == places[1]

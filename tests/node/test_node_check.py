@@ -7,8 +7,9 @@ import pytest
 from test_node_store import PLAN
 
 from tongzhou.errors import DataError, GrantError, NotFoundError, PeerError, PlanError
-from tongzhou.node.check import check_job, request_of
+from tongzhou.node.check import check_job
 from tongzhou.node.home import Home
+from tongzhou.node.job_follow import grant_request
 from tongzhou.node.plan import Plan, parse_plan
 from tongzhou.node.tables import _examined, keep_table
 from tongzhou.parties.card import issue_card
@@ -85,7 +86,7 @@ def test_every_side_is_ready(homes) -> None:
 
 
 def test_the_request_is_the_plan_in_the_words_of_a_grant(homes) -> None:
-    request = request_of(aided())
+    request = grant_request(aided(), "scorecard", "cardnet")
     assert (request.asker, request.helper, request.purpose, request.table) == (
         "bank",
         "helper",

@@ -12,6 +12,7 @@ from msgspec import inspect
 from tongzhou.errors import NotFoundError, PlanError, StorageError
 from tongzhou.node import plan as plans
 from tongzhou.node.plan import Plan, decode_plan, encode_plan, load_plan, parse_plan, plan_digest
+from tongzhou.node.plan_jobs import JOB_RULES
 
 TEXT = """\
 [plan]
@@ -123,7 +124,7 @@ WRONG = [
     (
         'columns = ["limit", "sex", "age"]',
         "columns = []",
-        r"tables\.bank\.columns must have 1 to 1000 entries, got 0",
+        r"plan\.toml:17: tables\.bank\.columns is missing",
     ),
     (
         'columns = ["limit", "sex", "age"]',
@@ -145,8 +146,12 @@ WRONG = [
         '[parties]\nasker = "Bank"',
         r"parties\.asker must be a name of small letters",
     ),
-    ('mode = "aided"', 'mode = "pair"', r'plan\.toml:4: mode "pair" is not built yet; use mode "aided"'),
-    ('mode = "aided"', 'mode = "aidded"', r"one of aided, local, got .aidded.; did you mean aided"),
+    (
+        'mode = "aided"',
+        'mode = "pair"',
+        r'plan\.toml:9: mode "pair" has no helper',
+    ),
+    ('mode = "aided"', 'mode = "aidded"', r"one of aided, local, pair, got .aidded.; did you mean aided"),
     ('mode = "aided"', 'mode = "local"', r'plan\.toml:9: mode "local" has no helper'),
     ('helper = "helper"\n', "", r'plan\.toml:6: mode "aided" needs parties\.helper'),
     ('helper = "helper"', 'helper = "bank"', r"plan\.toml:6: bank has two roles"),
@@ -191,7 +196,7 @@ def test_each_fault_has_its_sentence(old: str, new: str, sentence: str) -> None:
 
 def test_aided_matching_needs_the_helper() -> None:
     text = TEXT.replace('helper = "helper"\n', "").replace('mode = "aided"', 'mode = "local"')
-    with pytest.raises(PlanError, match=r'match\.protocol "aided" needs mode "aided"'):
+    with pytest.raises(PlanError, match=r'match\.protocol "aided" needs mode "aided"; use "dh" or "vole"'):
         read(text.replace('protocol = "dh"', 'protocol = "aided"'))
 
 
@@ -214,6 +219,17 @@ def _numeric_keys() -> list[tuple[str, str, inspect.Type]]:
     return keys
 
 
+def _document_with(section: str) -> dict:
+    """A plan of the first job that reads a section."""
+    document = tomllib.loads(TEXT)
+    job = next(job for job, rules in JOB_RULES.items() if section in rules.sections)
+    document["plan"]["job"] = job
+    read = ("plan", "parties", *JOB_RULES[job].sections)
+    if not JOB_RULES[job].label:
+        document["tables"]["bank"].pop("label")
+    return {name: content for name, content in document.items() if name in read}
+
+
 @pytest.mark.parametrize(("section", "key", "kind"), _numeric_keys(), ids=lambda value: str(value)[:30])
 def test_every_number_is_bounded_and_both_bounds_are_legal(
     section: str, key: str, kind: inspect.Type
@@ -221,15 +237,61 @@ def test_every_number_is_bounded_and_both_bounds_are_legal(
     assert kind.ge is not None
     assert kind.le is not None, f"{section}.{key} has no bound"
     for value, legal in ((kind.ge, True), (kind.le, True), (kind.ge - 1, False), (kind.le + 1, False)):
-        document = tomllib.loads(TEXT)
+        document = _document_with(section)
         document.setdefault(section, {})[key] = value
         if section == "binning":
             document["binning"]["max_bins"] = value if key == "max_bins" else 2
+        if key == "patience":
+            document["boosting"]["trees"] = 1000
         if legal:
             assert getattr(getattr(plans._build(document, plans.Place("p")), section), key) == value
         else:
             with pytest.raises(PlanError, match=rf"{section}\.{key} must be from"):
                 plans._build(document, plans.Place("p"))
+
+
+BOOSTING = TEXT.replace('mode = "aided"', 'mode = "aided"\njob = "boosting"').split("[binning]")[0]
+
+
+@pytest.mark.parametrize(
+    ("added", "words"),
+    [
+        (
+            "[train]\nl2 = 1",
+            r"plan\.toml:\d+: job boosting reads no section train; it reads match, tables, holdout",
+        ),
+        (
+            "[boosting]\nmonotone = {nothing = 'up'}",
+            r"boosting\.monotone\.nothing names a column that is not among",
+        ),
+        ("[boosting]\nmonotone = {age = 'sideways'}", r"boosting\.monotone\.age must be one of down, up"),
+        ("[boosting]\ntrees = 3\npatience = 4", r"boosting\.patience is 4, more than the 3 trees"),
+        ("[boosting]\ndepht = 3", r"unknown key boosting\.depht; did you mean boosting\.depth"),
+    ],
+)
+def test_a_job_reads_its_own_sections_and_no_others(added: str, words: str) -> None:
+    assert read(BOOSTING).job == "boosting"
+    with pytest.raises(PlanError, match=words):
+        read(BOOSTING + "\n" + added + "\n")
+
+
+def test_a_job_that_only_matches_reads_no_label() -> None:
+    text = BOOSTING.replace('job = "boosting"', 'job = "match"').split("[holdout]")[0]
+    with pytest.raises(PlanError, match="job match reads no label; remove it"):
+        read(text)
+    assert read(text.replace('label = "default"\n', "")).job == "match"
+
+
+def test_the_digest_leaves_out_sections_that_the_job_does_not_read() -> None:
+    sections = set(msgspec.json.decode(plans.encode_plan(read(BOOSTING))))
+    assert sections == {"name", "purpose", "mode", "job", "parties", *JOB_RULES["boosting"].sections}
+    assert plans.decode_plan(plans.encode_plan(read(BOOSTING)), "p") == read(BOOSTING)
+
+
+def test_more_providers_than_a_job_takes_are_a_sentence() -> None:
+    text = BOOSTING.replace('provider = "cardnet"', 'provider = "cardnet"\nfurther_providers = ["tax"]')
+    with pytest.raises(PlanError, match="job boosting in mode aided has at most 1 providers, got 2"):
+        read(text)
 
 
 def test_the_digest_depends_on_meaning_not_on_layout() -> None:

@@ -296,7 +296,7 @@ def test_a_file_that_is_no_database_is_a_sentence(book, home):
 def test_a_book_of_another_version_is_a_sentence(book, terms):
     book.new(terms)
     sql(book, "PRAGMA user_version = 9")
-    with pytest.raises(StorageError, match="was written in store version 9; this software reads version 1"):
+    with pytest.raises(StorageError, match="was written in store version 9; this software reads version 2"):
         book.list()
 
 

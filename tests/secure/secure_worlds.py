@@ -1,14 +1,18 @@
 """Three parties in one process, what each of them receives, and small tables to work on."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tongzhou.secure.aided import AidedEngine
+from tongzhou.secure.engine import Engine
 from tongzhou.secure.logistic import OwnerBlock
+from tongzhou.secure.pair import PairEngine
 from tongzhou.secure.party import OWNERS, Party, Role
 from tongzhou.wire.memory import run_parties
 from tongzhou.wire.messages import Session
@@ -31,11 +35,34 @@ def play(program: Callable[[AidedEngine], Any]) -> dict[str, Any]:
     return run_parties({role: part(role) for role in ROLES}, timeout_s=30)
 
 
+def play_pair(program: Callable[[Engine], Any]) -> dict[str, Any]:
+    """Run the same program at asker and provider, with nobody else."""
+
+    def part(role: Role) -> Callable[[Session], Any]:
+        def run(session: Session) -> Any:
+            engine = PairEngine(Party(role, session, {owner: owner for owner in OWNERS}))
+            engine.start()
+            return program(engine)
+
+        return run
+
+    return run_parties({role: part(role) for role in OWNERS}, timeout_s=60)
+
+
+PAIR = pytest.mark.skipif(find_spec("tenseal") is None, reason="mode pair needs TenSEAL: tongzhou[pair]")
+"""Marks what runs in mode `pair`."""
+
+
+def in_modes(modes: Sequence[str]) -> list[Any]:
+    """Modes as parameters of a test."""
+    return [pytest.param(mode, marks=PAIR) if mode == "pair" else mode for mode in modes]
+
+
 def revealed(results: dict[str, Any]) -> np.ndarray:
     """The value whose shares the owners returned, as signed integers."""
-    assert results["helper"].share is None
+    assert "helper" not in results or results["helper"].share is None
     total = results["asker"].share + results["provider"].share
-    assert total.shape == results["asker"].shape == results["helper"].shape
+    assert {total.shape} == {result.shape for result in results.values()}
     return total.view(np.int64)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from secure_worlds import NAMES, play
+from secure_worlds import NAMES, in_modes, play
 
 from tongzhou.errors import DataError, PeerError, ProtocolError
 from tongzhou.secure.aided import AidedEngine
@@ -17,7 +17,7 @@ from tongzhou.secure.tasks import CountInput, CountTask, Mode
 from tongzhou.wire.memory import run_parties
 from tongzhou.wire.messages import Session
 
-MODES: list[Mode] = ["local", "aided"]
+MODES = in_modes(["local", "aided", "pair"])
 
 
 def count(mode: Mode, codes: list[np.ndarray], label: np.ndarray, **options: Any) -> Any:

@@ -117,3 +117,78 @@ def test_a_seat_needs_an_exchange_and_an_input() -> None:
     for seat, own in ((Seat(party, "local"), 1), (Seat(party, "local", Exchange()), None)):
         with pytest.raises(PlanError, match="mode local needs both owners, and nobody else, in one process"):
             seat.meet(own, lambda a, p: (a, p))
+
+
+def everybody(
+    exchange: Exchange, roles: tuple[Role, ...], clear: Any, rounds: int = 1
+) -> dict[str, list[Any]]:
+    got: dict[str, list[Any]] = {role: [] for role in roles}
+
+    def owner(role: Role) -> None:
+        for turn in range(rounds):
+            try:
+                got[role].append(exchange.gather(role, turn, roles, clear))
+            except TongzhouError as error:
+                got[role].append(error)
+
+    threads = [Thread(target=owner, args=(role,)) for role in roles]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    return got
+
+
+FOUR: tuple[Role, ...] = ("asker", "provider", "provider2", "provider3")
+
+
+def test_any_number_of_owners_meet_again_and_again() -> None:
+    calls = []
+
+    def clear(inputs: dict[Role, Any]) -> dict[Role, Any]:
+        calls.append(dict(sorted(inputs.items())))
+        return {role: (role, own) for role, own in inputs.items()}
+
+    got = everybody(Exchange(), FOUR, clear, rounds=20)
+    assert calls == [dict.fromkeys(sorted(FOUR), turn) for turn in range(20)]
+    assert got == {role: [(role, turn) for turn in range(20)] for role in FOUR}
+
+
+def test_all_owners_get_the_sentence() -> None:
+    def refuse(inputs: dict[Role, Any]) -> dict[Role, Any]:
+        raise DataError("row {row} is bad", row=3)
+
+    got = everybody(Exchange(), FOUR, refuse)
+    assert {str(one) for (one,) in got.values()} == {"row 3 is bad"}
+    assert len({id(one) for (one,) in got.values()}) == 4
+
+
+def test_a_fault_of_the_computing_owner_hangs_nobody() -> None:
+    exchange = Exchange(timeout_s=10)
+    ended: list[BaseException] = []
+
+    def fault(inputs: dict[Role, Any]) -> dict[Role, Any]:
+        raise KeyError("ours")
+
+    def owner(role: Role) -> None:
+        try:
+            exchange.gather(role, 0, FOUR[:2], fault)
+        except (KeyError, PeerError) as error:
+            ended.append(error)
+
+    threads = [Thread(target=owner, args=(role,)) for role in FOUR[:2]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert sorted(type(one).__name__ for one in ended) == ["KeyError", "PeerError"]
+
+
+def test_nobody_waits_for_an_owner_who_left_or_does_not_come() -> None:
+    exchange = Exchange(timeout_s=10)
+    exchange.leave("provider2")
+    with pytest.raises(PeerError, match="the provider2 left before both had met"):
+        exchange.gather("asker", 0, FOUR, lambda inputs: inputs)
+    with pytest.raises(PeerError, match=r"the provider did not come within 0\.01 s"):
+        Exchange(timeout_s=0.01).gather("asker", 0, FOUR, lambda inputs: inputs)

@@ -15,7 +15,7 @@ from test_secure_matching import on_curve
 
 from tongzhou.secure.aided import AidedEngine
 from tongzhou.secure.logistic import LogisticSettings, OwnerBlock
-from tongzhou.secure.matching import MatchSettings
+from tongzhou.secure.match_rules import MatchSettings
 from tongzhou.secure.shared import Shared
 from tongzhou.secure.simulate import simulate
 from tongzhou.secure.staircase import NARROW, mask_angles
@@ -122,7 +122,9 @@ def test_what_is_told_in_the_clear_is_as_coarse_as_stated(role: str) -> None:
         moves = [m.value for m in watch.views["helper"] if m.tag == "train.move"]
         assert len(moves) == len(outcome.asker.gradient_norms)
         for move in moves:
-            assert all(isinstance(getattr(move, name), bool) for name in move.__struct_fields__)
+            assert move.harmonics in {NARROW.harmonics, *(count for _, count in NARROW.lengths)}
+            flags = set(move.__struct_fields__) - {"harmonics"}
+            assert all(isinstance(getattr(move, name), bool) for name in flags)
     else:
         for value in told.values():
             assert value == float(f"{value:.2g}")
@@ -350,26 +352,39 @@ def test_points_of_two_runs_cannot_be_linked() -> None:
 def test_blind_matching_tells_what_it_says() -> None:
     watch = matched("aided", LEFT, RIGHT)
     assert [m.shape for m in watch.views["helper"]] == [
-        ("asker", "match.tags", [("|u1", (60, 16))]),
-        ("provider", "match.tags", [("|u1", (50, 16))]),
+        ("asker", "match.tags", [("<u8", (60,)), ("<u4", (60,))]),
+        ("provider", "match.tags", [("<u8", (50,)), ("<u4", (50,))]),
     ]
     places = ("helper", "match.places", [("<i8", (20,))])
     assert [m.shape for m in watch.views["asker"]] == [places]
     assert [m.shape for m in watch.views["provider"]] == [("asker", "match.key", []), places]
 
 
+def seen_tags(watch: Watch) -> set[bytes]:
+    return {
+        head.tobytes() + tail.tobytes()
+        for message in watch.views["helper"]
+        for head, tail in zip(*message.arrays, strict=True)
+    }
+
+
+def test_tags_reach_the_helper_in_an_order_of_their_own() -> None:
+    """Rising tags; and in the order of either list they are as random as can be."""
+    watch = matched("aided", LEFT, LEFT)
+    for message in watch.views["helper"]:
+        assert (np.diff(message.arrays[0].astype(object)) > 0).all()
+
+
 def test_the_helper_cannot_link_or_read_tags() -> None:
     first, second = (matched("aided", LEFT, RIGHT) for _ in range(2))
-    tags = [
-        {tag.tobytes() for m in watch.views["helper"] for tag in m.arrays[0]} for watch in (first, second)
-    ]
+    tags = [seen_tags(watch) for watch in (first, second)]
     assert len(tags[0]) == len(tags[1]) == 90
     assert not tags[0] & tags[1]
     # Other people altogether: the helper sees the same shapes and as uniform bytes.
     other = matched("aided", [f"x{n}" for n in range(60)], [f"x{n}" for n in range(40, 90)])
     assert [m.shape for m in other.views["helper"]] == [m.shape for m in first.views["helper"]]
     # Each tag once: those of common identifiers come from both owners.
-    seen = {tag.tobytes() for w in (first, second, other) for m in w.views["helper"] for tag in m.arrays[0]}
+    seen = seen_tags(first) | seen_tags(second) | seen_tags(other)
     assert len(seen) == 3 * 90
     assert abs(chi_square(np.frombuffer(b"".join(seen), dtype=np.uint8))) < 6
 

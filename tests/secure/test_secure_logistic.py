@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from secure_worlds import clients
+from secure_worlds import PAIR, clients, in_modes
 
 from tongzhou.errors import DataError, ProtocolError
 from tongzhou.secure import logistic
@@ -14,7 +14,7 @@ from tongzhou.secure.simulate import simulate
 from tongzhou.secure.tasks import Mode, TrainTask
 from tongzhou.secure.whitening import whiten, whitened_rows
 
-MODES: list[Mode] = ["local", "aided"]
+MODES = in_modes(["local", "aided", "pair"])
 
 
 def train(mode: Mode, asker: OwnerBlock, provider: OwnerBlock, **options: Any) -> Any:
@@ -44,18 +44,25 @@ def together(outcome: Any) -> tuple[np.ndarray, np.ndarray]:
     return weights, np.concatenate([outcome.asker.errors, outcome.provider.errors])
 
 
-@pytest.mark.parametrize("mode", MODES)
+SIZES: list[tuple[int, tuple[int, int], dict[str, float]]] = [
+    (50, (1, 2), {"rate": 0.4}),
+    (64, (2, 1), {"rate": 0.5}),
+    (65, (2, 1), {"rate": 0.5}),
+    (1000, (3, 5), {}),
+    (4000, (5, 3), {"shared": 0.9}),
+    (20_000, (5, 8), {"rate": 0.01}),
+    (30_000, (5, 18), {}),
+    (16_385, (2, 10), {"shared": 0.0}),
+]
+# Seconds, not minutes: more than one block of rows, a sampled curvature, and the wide window once each.
+PAIR_SIZES = [SIZES[0], (1000, (3, 5), {}), (9000, (2, 4), {}), (600, (1, 2), {"rate": 0.04})]
+
+
 @pytest.mark.parametrize(
-    ("rows", "columns", "options"),
+    ("mode", "rows", "columns", "options"),
     [
-        (50, (1, 2), {"rate": 0.4}),
-        (64, (2, 1), {"rate": 0.5}),
-        (65, (2, 1), {"rate": 0.5}),
-        (1000, (3, 5), {}),
-        (4000, (5, 3), {"shared": 0.9}),
-        (20_000, (5, 8), {"rate": 0.01}),
-        (30_000, (5, 18), {}),
-        (16_385, (2, 10), {"shared": 0.0}),
+        *((mode, *size) for mode in ("local", "aided") for size in SIZES),
+        *(pytest.param("pair", *size, marks=PAIR) for size in PAIR_SIZES),
     ],
 )
 def test_weights_and_errors_equal_the_clear_fit(
@@ -160,7 +167,7 @@ def test_no_label_is_refused(mode: Mode) -> None:
         train(mode, OwnerBlock(asker.values, asker.names), provider)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["local", "aided"])
 @pytest.mark.parametrize("owner", ["asker", "provider"])
 def test_a_separating_column_ends_in_the_sentence(mode: Mode, owner: str) -> None:
     asker, provider = clients(400, 2, 2)

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tongzhou.errors import DataError, ProtocolError, TongzhouError
-from tongzhou.secure import matching
-from tongzhou.secure.matching import MatchSettings, match_aided, match_dh
+from tongzhou.secure import match_rules, matching
+from tongzhou.secure.match_rules import MatchSettings
+from tongzhou.secure.matching import match_dh
+from tongzhou.secure.matching_aided import match_aided
 from tongzhou.secure.party import Party, Role
 from tongzhou.secure.simulate import simulate
 from tongzhou.secure.tasks import MatchTask, Mode
@@ -22,6 +24,8 @@ from tongzhou.wire.messages import Session
 KINDS: list[tuple[Mode, str]] = [
     ("pair", "dh"),
     ("aided", "dh"),
+    ("pair", "vole"),
+    ("aided", "vole"),
     ("aided", "aided"),
     ("local", "dh"),
 ]
@@ -72,7 +76,7 @@ def test_too_few_common_identifiers_tell_no_place(
         match(mode, protocol, asker, provider, minimum)
 
 
-@pytest.mark.parametrize("protocol", ["dh", "aided"])
+@pytest.mark.parametrize("protocol", ["dh", "vole", "aided"])
 @pytest.mark.parametrize("place", ["asker", "provider"])
 @pytest.mark.parametrize(
     ("bad", "sentence"),
@@ -85,7 +89,7 @@ def test_own_lists_are_checked_first(protocol: str, place: str, bad: list[str], 
 
 
 def test_a_list_beyond_the_bound_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matching, "_MAX_IDENTIFIERS", 3)
+    monkeypatch.setattr(match_rules, "MAX_IDENTIFIERS", 3)
     with pytest.raises(DataError, match="4 identifiers are too many for one match; at most 3"):
         match("pair", "dh", list("abcd"), list("abc"))
 
@@ -207,7 +211,8 @@ def test_places_outside_the_own_list_are_refused_from_the_helper(places: list[in
 
 def test_the_helper_refuses_repeated_tags() -> None:
     def attack(session: Session) -> None:
-        session.links["helper"].send("match.tags", None, [np.zeros((2, 16), dtype=np.uint8)])
+        tags = [np.zeros(2, dtype=np.uint64), np.zeros(2, dtype=np.uint32)]
+        session.links["helper"].send("match.tags", None, tags)
 
     def play(session: Session) -> None:
         match_aided(Party("helper", session, NAMES), ONE, None)

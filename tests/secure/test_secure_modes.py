@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from secure_worlds import NAMES, clients
+from secure_worlds import NAMES, PAIR, clients, in_modes
 
 from tongzhou.errors import PlanError, ProtocolError
 from tongzhou.secure.boost_settings import BoostSettings
@@ -12,8 +12,11 @@ from tongzhou.secure.boost_tasks import BoostScoreInput, BoostScoreTask, BoostTa
 from tongzhou.secure.exchange import Exchange
 from tongzhou.secure.logistic import LogisticSettings, OwnerBlock
 from tongzhou.secure.matching import MatchSettings
+from tongzhou.secure.owner_side import StatisticsInput
 from tongzhou.secure.party import Party
-from tongzhou.secure.simulate import simulate
+from tongzhou.secure.simulate import simulate, simulate_parties
+from tongzhou.secure.statistic_requests import Totals
+from tongzhou.secure.statistics import StatisticsTask
 from tongzhou.secure.stepwise import Drop
 from tongzhou.secure.tasks import (
     SUPPORT,
@@ -32,11 +35,11 @@ ROWS = 400
 ASKER, PROVIDER = clients(ROWS, 2, 3)
 SETTINGS = LogisticSettings(ROWS, 2, 3)
 BOOST = BoostSettings(ROWS, 2, 3, trees=3, depth=2, bins=11)
-ALL_MODES: tuple[Mode, ...] = ("local", "aided", "pair")
+ALL_MODES: tuple[Mode, ...] = ("local", "aided", "pair", "group")
 
 
 def modes(task: str) -> Any:
-    return pytest.mark.parametrize("mode", SUPPORT[task])
+    return pytest.mark.parametrize("mode", in_modes(SUPPORT[task]))
 
 
 @modes("match")
@@ -92,7 +95,7 @@ def test_train_asks_every_party_alike_and_drops_what_they_name(mode: Mode) -> No
     reviews = {role: reviewer() for role in ("asker", "provider", "helper")}
     task = TrainTask(SETTINGS, review=lambda fit: reviews[_role_of(fit)](fit))
     outcome = simulate(mode, task, ASKER, PROVIDER)
-    assert sorted(asked) == sorted([2, 3] * 3 if mode == "local" else [0, 2, 3] * 3)
+    assert sorted(asked) == sorted([0, 2, 3] * 3 if mode == "aided" else [2, 3] * 3)
     assert outcome.asker.dropped == (Drop("provider", 2), Drop("asker", 0))
     less = simulate(
         "local",
@@ -121,7 +124,7 @@ def test_train_without_errors(mode: Mode) -> None:
     assert outcome.asker.fit is not None
 
 
-@pytest.mark.parametrize("trained", SUPPORT["train"])
+@pytest.mark.parametrize("trained", in_modes(SUPPORT["train"]))
 @modes("score")
 @pytest.mark.parametrize("card", ["own", "shared"])
 def test_score(mode: Mode, trained: Mode, card: Any) -> None:
@@ -189,18 +192,17 @@ def test_what_a_mode_cannot_do_is_refused_by_name(task: str, mode: Mode) -> None
     if mode in SUPPORT[task]:
         seat.require(task)
         return
-    with pytest.raises(PlanError, match=f"{task} does not run in mode {mode}; it runs in local, aided"):
+    allowed = ", ".join(SUPPORT[task])
+    with pytest.raises(PlanError, match=f"{task} does not run in mode {mode}; it runs in {allowed}$"):
         seat.require(task)
 
 
 @pytest.mark.parametrize(
     ("task", "asker", "provider"),
     [
-        (CountTask(1, (1,)), CountInput(), CountInput()),
-        (TrainTask(SETTINGS), ASKER, PROVIDER),
-        (ScoreTask(1, 1, 1, 9), None, None),
         (BoostTask(BOOST), ASKER, PROVIDER),
         (BoostScoreTask(1, 1, 1), None, None),
+        (StatisticsTask(1, (Totals(name="count"),)), StatisticsInput(), StatisticsInput()),
     ],
 )
 def test_tasks_without_a_pair_protocol_never_fall_back(task: Any, asker: Any, provider: Any) -> None:
@@ -208,8 +210,23 @@ def test_tasks_without_a_pair_protocol_never_fall_back(task: Any, asker: Any, pr
         simulate("pair", task, asker, provider)
 
 
+def test_nothing_falls_back_to_another_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing falls back: the refusal names the modes that there are."""
+    monkeypatch.setitem(SUPPORT, "count", ("local", "aided"))
+    with pytest.raises(PlanError, match="count does not run in mode pair; it runs in local, aided"):
+        simulate("pair", CountTask(1, (1,)), CountInput(), CountInput())
+
+
+@PAIR
+def test_a_pair_has_no_third_party() -> None:
+    task = TrainTask(SETTINGS)
+    inputs = {"asker": ASKER, "provider": PROVIDER, "helper": None}
+    with pytest.raises(PlanError, match="mode pair has no helper; remove it or use mode aided"):
+        simulate_parties("pair", task, inputs)
+
+
 def test_matching_by_a_helper_needs_the_helper() -> None:
-    with pytest.raises(PlanError, match="matching by a helper does not run in mode pair: use dh"):
+    with pytest.raises(PlanError, match="matching by a helper does not run in mode pair: use dh or vole"):
         simulate("pair", MatchTask(MatchSettings(1, "run"), "aided"), ["a"], ["a"])
 
 

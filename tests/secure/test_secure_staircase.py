@@ -14,6 +14,7 @@ from secure_worlds import play, revealed
 from tongzhou.secure.aided import AidedEngine
 from tongzhou.secure.prg import Stream
 from tongzhou.secure.ring import decode, encode
+from tongzhou.secure.series import multiples, public_multiples
 from tongzhou.secure.shared import Shared
 from tongzhou.secure.staircase import (
     LINE_BITS,
@@ -21,8 +22,6 @@ from tongzhou.secure.staircase import (
     WIDE,
     Staircase,
     mask_angles,
-    multiples,
-    public_multiples,
 )
 
 GRID = np.linspace(-32, 32, 64_001)
@@ -116,7 +115,8 @@ def test_multiples_are_those_of_the_angle(word: int, harmonics: int) -> None:
 PRINT_DIGEST = """
 import hashlib
 from tongzhou.secure.prg import Stream
-from tongzhou.secure.staircase import NARROW, WIDE, public_multiples
+from tongzhou.secure.series import public_multiples
+from tongzhou.secure.staircase import NARROW, WIDE
 digest = hashlib.sha256(public_multiples(Stream(bytes(range(32))).words(4096), 8).tobytes())
 for staircase in (NARROW, WIDE):
     digest.update(repr((staircase.sigmoid, staircase.slope)).encode())

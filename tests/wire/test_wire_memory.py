@@ -176,3 +176,13 @@ def test_a_receiver_that_never_takes_is_a_sentence(monkeypatch):
     link.send("one")
     with pytest.raises(PeerError, match=r"^b did not take two for 0\.05 seconds$"):
         link.send("two")
+
+
+def test_patience_can_be_changed_and_standing_alone_changes_nothing_here():
+    sessions = memory_sessions(["a", "b"], timeout_s=60)
+    link = sessions["a"].links["b"]
+    assert link.bear(0.05) == 60
+    link.stand_alone()
+    with pytest.raises(PeerError, match=r"b was silent for 0\.05 seconds where step was due"):
+        link.recv("step", int)
+    assert link.bear(60) == 0.05

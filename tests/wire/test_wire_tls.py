@@ -210,6 +210,30 @@ def test_one_partys_stop_ends_a_wait_for_another(link_pair):
         with_helper.recv("seeds")
 
 
+def test_a_stop_on_a_link_that_stands_alone_ends_no_wait_for_another(link_pair):
+    to_cardnet, at_cardnet = link_pair("bank", "cardnet")
+    to_helper, at_helper = link_pair("bank", "helper")
+    session = join_links("bank", [to_cardnet, to_helper])
+    for link in session.links.values():
+        link.stand_alone()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(to_cardnet.recv, "step", int)
+        at_helper.send_error("the disk is full")
+        at_cardnet.send("step", 7)
+        assert waiting.result(5)[0] == 7
+    with pytest.raises(PeerError, match="helper stopped: the disk is full"):
+        to_helper.recv("step", int)
+    to_cardnet.send("step", 8)
+    assert at_cardnet.recv("step", int)[0] == 8
+
+
+def test_patience_can_be_changed(link_pair):
+    calling, _ = link_pair(timeout_s=60.0)
+    calling.bear(0.05)
+    with pytest.raises(PeerError, match=r"cardnet was silent for 0\.05 seconds where step was due"):
+        calling.recv("step", int)
+
+
 def test_bytes_held_in_the_tls_layer_are_not_overlooked(link_pair):
     """Poll cannot see them: a sender may put the end of one frame and a whole other into one record."""
     with_cardnet, cardnet = link_pair("bank", "cardnet")

@@ -6,11 +6,13 @@ from typing import Annotated
 import typer
 
 from tongzhou.cli.command import comma_list, command, noun
+from tongzhou.cli.data_names import add_names
 from tongzhou.cli.terminal import Terminal
 from tongzhou.data.findings import Finding, refuse
 from tongzhou.data.profile import ColumnProfile
 from tongzhou.errors import DataError
-from tongzhou.node.tables import examine, keep_table, recheck, show_table
+from tongzhou.node.edits import load_edits
+from tongzhou.node.tables import Repeats, examine, keep_table, recheck, show_table
 from tongzhou.parties.times import utc_now
 
 __all__ = ["add", "app", "check", "show"]
@@ -20,7 +22,11 @@ app = noun("data", "The institution's own tables.")
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="CSV (UTF-8 or GB18030) or Parquet.")]
 _Identifier = Annotated[str, typer.Option("--identifier", metavar="COLUMN", help="Column of identifiers.")]
 _Kind = Annotated[
-    str, typer.Option("--kind", help="Kind of identifier: text, number, phone, id-card-cn or uscc.")
+    str,
+    typer.Option(
+        "--kind",
+        help="Kind of identifier: text, number, phone, id-card-cn, uscc, org-code-cn, lei or company.",
+    ),
 ]
 _Label = Annotated[str | None, typer.Option("--label", metavar="COLUMN", help="Column that holds 0 or 1.")]
 _Columns = Annotated[
@@ -42,13 +48,29 @@ def add(
     label: _Label = None,
     columns: _Columns = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the table of that name.")] = False,
+    repeats: Annotated[
+        Repeats,
+        typer.Option(
+            "--repeats", help="Rows that repeat an earlier identifier: refuse the table, or keep the first."
+        ),
+    ] = "refuse",
 ) -> None:
     """Check a file, bring its identifiers to their normal form and keep it under a name.
+
+    Names of companies are written as the owner decided before, see `data settle`.
 
     Example: tongzhou data add clients.csv --name clients --identifier client_id --label default
     """
     home = terminal.home
-    examined = examine(file, identifier=identifier, kind=kind, label=label, columns=comma_list(columns))
+    examined = examine(
+        file,
+        identifier=identifier,
+        kind=kind,
+        label=label,
+        columns=comma_list(columns),
+        edits=load_edits(home, name),
+        repeats=repeats,
+    )
     _judge(terminal, examined.findings, file)
     record = keep_table(home, examined, name, replace=replace, now=utc_now())
     terminal.result({"table": record})
@@ -146,3 +168,6 @@ def _profile_row(column: ColumnProfile) -> list[object]:
         column.maximum,
         frequent,
     ]
+
+
+add_names(app)

@@ -6,16 +6,17 @@ from typing import Annotated, Literal
 
 import typer
 
+from tongzhou.cli.approver import open_key
 from tongzhou.cli.command import comma_list, command, noun
 from tongzhou.cli.terminal import Terminal
 from tongzhou.errors import DataError, NotFoundError
 from tongzhou.node.files import write_file
 from tongzhou.node.home import Home
-from tongzhou.parties.grants import Grant, GrantStatus, GrantTerms, read_terms
+from tongzhou.parties.grants import Grant, GrantStatus, GrantTerms, Price, read_terms
 from tongzhou.parties.names import near_name
 from tongzhou.parties.times import utc_now, utc_text
 
-__all__ = ["app", "list_", "new", "revoke", "show"]
+__all__ = ["app", "approve", "drafts", "drop", "list_", "new", "revoke", "show"]
 
 app = noun("grant", "What the institution allows others to compute on its tables.")
 
@@ -38,6 +39,12 @@ _From = Annotated[str | None, typer.Option("--from", metavar="DATE", help="First
 _Until = Annotated[
     str | None,
     typer.Option("--until", metavar="DATE", help="When it ends (default: 90 days after it begins)."),
+]
+_PriceRun = Annotated[
+    str | None, typer.Option("--price-run", metavar="AMOUNT", help="Price of a run (default: free).")
+]
+_PriceRow = Annotated[
+    str | None, typer.Option("--price-row", metavar="AMOUNT", help="Price of a matched row (default: free).")
 ]
 _Basis = Annotated[str, typer.Option("--legal-basis", help="Consent, contract or law it rests on, in words.")]
 
@@ -75,6 +82,13 @@ def new(
     start: _From = None,
     until: _Until = None,
     runs: Annotated[int, typer.Option("--runs", help="How many runs may use it.")] = 10,
+    consents: Annotated[
+        Literal["none", "asker", "provider"],
+        typer.Option("--consents", help="Who keeps the clients' consents that must cover each row."),
+    ] = "none",
+    price_run: _PriceRun = None,
+    price_row: _PriceRow = None,
+    currency: Annotated[str, typer.Option("--currency", metavar="CODE", help="Of the prices.")] = "CNY",
     out: _Out = None,
 ) -> None:
     """Grant others the use of a table for one purpose.
@@ -82,40 +96,100 @@ def new(
     Example: tongzhou grant new --asker bank --helper helper --purpose credit-scorecard
     --legal-basis "consent in the card contract" --table behaviour --columns repay_1,repay_2 --runs 5
     """
-    home, now = terminal.home, utc_now()
-    chosen = comma_list(columns)
+    home, chosen = terminal.home, comma_list(columns)
     _check_table(home, table, chosen)
     for party in (*comma_list(asker), *comma_list(helper)):
         home.trust.get(party)
-    terms = read_terms(
-        {
-            "askers": comma_list(asker),
-            "helpers": comma_list(helper),
-            "purpose": purpose,
-            "legal_basis": legal_basis,
-            "table": table,
-            "columns": chosen,
-            "modes": comma_list(mode or ["aided"]),
-            "protocols": comma_list(protocol or [_PROTOCOLS]),
-            "openings": {
-                "bin_counts": bin_counts,
-                "card": card,
-                "reasons": reasons,
-                "training_summary": training_summary,
-            },
-            "minimum_rows": minimum_rows,
-            "minimum_bin_rows": minimum_bin_rows,
-            "valid_from": start or utc_text(now),
-            "valid_until": until or utc_text(now + _DAYS),
-            "runs": runs,
+    fields = {
+        "askers": comma_list(asker),
+        "helpers": comma_list(helper),
+        "purpose": purpose,
+        "legal_basis": legal_basis,
+        "table": table,
+        "columns": chosen,
+        "modes": comma_list(mode or ["aided"]),
+        "protocols": comma_list(protocol or [_PROTOCOLS]),
+        "openings": {
+            "bin_counts": bin_counts,
+            "card": card,
+            "reasons": reasons,
+            "training_summary": training_summary,
         },
-        home.party_id,
-    )
-    grant = home.grants.new(terms)
+        "minimum_rows": minimum_rows,
+        "minimum_bin_rows": minimum_bin_rows,
+        "runs": runs,
+        "consents": consents,
+        **_span(start, until),
+        **_price(price_run, price_row, currency),
+    }
+    _make(terminal, read_terms(fields, home.party_id), out)
+
+
+@command(app, "approve")
+def approve(
+    terminal: Terminal,
+    grant_id: _Id,
+    key: Annotated[Path, typer.Option("--key", metavar="FILE", help="The approver's key.")],
+    out: _Out = None,
+) -> None:
+    """Approve a drafted grant with one's own key; the second person's approval issues it.
+
+    Example: tongzhou grant approve g-1f3a90bb22 --key alice.key
+    """
+    home = terminal.home
+    person = open_key(terminal, key)
+    grant = home.drafts.approve(grant_id, person, utc_now())
+    if grant is None:
+        home.log.append(
+            {"approver": person.party_id, "grant": grant_id},
+            kind="grant-approved",
+            key=f"{grant_id}/{person.party_id}",
+        )
+        terminal.result({"grant": grant_id, "approved_by": [person.party_id], "issued": False})
+        terminal.say(
+            "{name} approved grant {grant}; another person must", name=person.party_id, grant=grant_id
+        )
+        return
     home.log.append(_entry(grant), kind="grant-made", key=grant.grant_id)
     if out is not None:
         write_file(out, home.grants.document(grant.grant_id).encode() + b"\n")
     _present(terminal, grant, out)
+
+
+@command(app, "drafts")
+def drafts(terminal: Terminal) -> None:
+    """List the grants that wait for approval.
+
+    Example: tongzhou grant drafts
+    """
+    waiting = terminal.home.drafts.drafts()
+    terminal.result({"drafts": waiting})
+    terminal.table(
+        ["grant", "askers", "purpose", "table", "columns", "runs", "approved by"],
+        [
+            [
+                one.grant.grant_id,
+                ", ".join(one.grant.askers),
+                one.grant.purpose,
+                one.grant.table,
+                len(one.grant.columns),
+                one.grant.runs,
+                ", ".join(one.approved_by),
+            ]
+            for one in waiting
+        ],
+    )
+
+
+@command(app, "drop")
+def drop(terminal: Terminal, grant_id: _Id) -> None:
+    """Drop a draft that nobody wants any more.
+
+    Example: tongzhou grant drop g-1f3a90bb22
+    """
+    terminal.home.drafts.withdraw(grant_id)
+    terminal.result({"dropped": grant_id})
+    terminal.say("the draft of grant {grant} is dropped", grant=grant_id)
 
 
 @command(app, "list")
@@ -183,6 +257,42 @@ def revoke(terminal: Terminal, grant_id: _Id, out: _Out = None) -> None:
     terminal.say("grant {grant} is revoked since {since}", grant=grant_id, since=revoked_at)
 
 
+def _make(terminal: Terminal, terms: GrantTerms, out: Path | None) -> None:
+    """Issue a grant, or draft it where there are approvers."""
+    home = terminal.home
+    if home.drafts.approvers():
+        _draft(terminal, terms, out)
+        return
+    grant = home.grants.new(terms)
+    home.log.append(_entry(grant), kind="grant-made", key=grant.grant_id)
+    if out is not None:
+        write_file(out, home.grants.document(grant.grant_id).encode() + b"\n")
+    _present(terminal, grant, out)
+
+
+def _draft(terminal: Terminal, terms: GrantTerms, out: Path | None) -> None:
+    """Where there are approvers, a new grant waits for two of them."""
+    if out is not None:
+        raise DataError("there is no signed document yet: two people must approve the grant first")
+    draft = terminal.home.drafts.propose(terms)
+    terminal.result({"draft": draft, "issued": False})
+    terminal.say(
+        "grant {grant} waits for two approvals: tongzhou grant approve {grant} --key FILE",
+        grant=draft.grant.grant_id,
+    )
+
+
+def _span(start: str | None, until: str | None) -> dict[str, object]:
+    now = utc_now()
+    return {"valid_from": start or utc_text(now), "valid_until": until or utc_text(now + _DAYS)}
+
+
+def _price(run: str | None, row: str | None, currency: str) -> dict[str, object]:
+    if run is None and row is None:
+        return {}
+    return {"price": {"currency": currency, "run": run or "0", "row": row or "0"}}
+
+
 def _present(terminal: Terminal, grant: Grant, out: Path | None) -> None:
     terminal.result({"grant": grant, "file": out})
     terminal.say(
@@ -241,4 +351,6 @@ def _plain(status: GrantStatus, state: str) -> dict[str, object]:
 
 
 def _flat(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, Price):
+        return f"{value.run} + {value.row} × rows {value.currency}"
+    return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)

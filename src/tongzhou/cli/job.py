@@ -11,6 +11,7 @@ from tongzhou.cli.terminal import Terminal
 from tongzhou.node.check import check_job
 from tongzhou.node.plan import load_plan, plan_digest
 from tongzhou.node.store import RunRecord, StepRecord
+from tongzhou.parties.grants import GrantRequest
 
 __all__ = ["app", "check", "show"]
 
@@ -35,11 +36,22 @@ def check(
         role=terminal.word(found.role),
     )
     terminal.say("digest {digest}: the other parties must see the same", digest=found.digest)
-    request = found.request
+    for provider, request in found.requests.items():
+        _show_request(terminal, provider, request)
+    if found.grant is not None:
+        terminal.say("grant {grant} allows it", grant=found.grant.grant_id)
+    terminal.show_findings(found.findings)
+    if (error := found.refusal()) is not None:
+        terminal.refuse(error, found.findings)
+    terminal.result(found)
+    terminal.say("{party} is ready", party=found.party)
+
+
+def _show_request(terminal: Terminal, provider: str, request: GrantRequest) -> None:
     terminal.table(
         ["asked of the provider", "value"],
         [
-            ["provider", plan.parties.provider],
+            ["provider", provider],
             ["asker", request.asker],
             ["helper", request.helper],
             ["purpose", request.purpose],
@@ -52,13 +64,6 @@ def check(
             ["training_summary", terminal.flag(request.openings.training_summary)],
         ],
     )
-    if found.grant is not None:
-        terminal.say("grant {grant} allows it", grant=found.grant.grant_id)
-    terminal.show_findings(found.findings)
-    if (error := found.refusal()) is not None:
-        terminal.refuse(error, found.findings)
-    terminal.result(found)
-    terminal.say("{party} is ready", party=found.party)
 
 
 @command(app, "show")

@@ -16,7 +16,7 @@ from tongzhou.node.job_run import cancel_run, resume_plan, run_job
 from tongzhou.node.plan import Plan, load_plan
 from tongzhou.parties.times import utc_now
 
-__all__ = ["Bars", "cancel", "resume", "run", "step_figures"]
+__all__ = ["Bars", "app", "cancel", "resume", "run", "step_figures"]
 
 _RUN = typer.Argument(metavar="RUN", help="The run, as `job show` lists it.")
 

@@ -16,7 +16,7 @@ import msgspec
 import typer
 
 from tongzhou import __version__
-from tongzhou.cli import data, grant, job_run, log, model, party
+from tongzhou.cli import approver, bill, consent, data, grant, job_result, log, model, party
 from tongzhou.cli.command import LangOption, show_help
 from tongzhou.cli.decide import add_decide
 from tongzhou.cli.demo import add_demo
@@ -52,7 +52,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for _noun in (party, data, grant, job_run, model, log):
+for _noun in (party, data, approver, grant, consent, job_result, bill, model, log):
     app.add_typer(_noun.app)
 add_serve(app)
 add_decide(app)

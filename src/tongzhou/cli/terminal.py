@@ -189,6 +189,11 @@ class Terminal:
         """A sign of life while something takes a while; use it in a ``with`` block."""
         return self.console.status(escape(self.word(template)))
 
+    @property
+    def is_interactive(self) -> bool:
+        """Whether a person sits at it and can answer."""
+        return not self.manner.json and sys.stdin.isatty()
+
     def flush(self) -> None:
         """Let a reader of a pipe see what was printed so far."""
         sys.stdout.flush()

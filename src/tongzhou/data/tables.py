@@ -13,13 +13,14 @@ import tempfile
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from tongzhou.data._arrow import Column, near_name
 from tongzhou.data._csv import read_csv
 from tongzhou.errors import DataError, NotFoundError, StorageError
 
-__all__ = ["COLUMNS_MAX", "FILE_BYTES_MAX", "read_table", "write_parquet"]
+__all__ = ["COLUMNS_MAX", "FILE_BYTES_MAX", "csv_bytes", "read_table", "write_parquet"]
 
 FILE_BYTES_MAX = 4 * 2**30  # a CSV is held in memory once as text: beyond this, Parquet is the right form
 COLUMNS_MAX = 10_000
@@ -105,6 +106,13 @@ def write_parquet(table: pa.Table, path: Path | str) -> None:
                 temporary.unlink(missing_ok=True)
         raise _not_written(path, error) from error
     _sync_folder(path)
+
+
+def csv_bytes(table: pa.Table) -> bytes:
+    """A table as CSV in UTF-8, with the byte-order mark by which spreadsheet programs recognise it."""
+    out = pa.BufferOutputStream()
+    pa_csv.write_csv(table, out)
+    return b"\xef\xbb\xbf" + out.getvalue().to_pybytes()
 
 
 def _not_written(path: Path, error: OSError) -> StorageError:

@@ -258,7 +258,7 @@ def receipt_figure(summaries: dict[str, StepSummary]) -> f.ReceiptFigure:
     return f.ReceiptFigure(
         run_id=receipt.run_id,
         plan_digest=receipt.plan_digest,
-        grant_id=receipt.grant_id,
+        grant_id=receipt.grants["cardnet"],
         code_version=f"tongzhou {receipt.software}",
         commitments=commitments,
         outputs=[

@@ -7,13 +7,15 @@ from tongzhou.data.findings import Finding
 from tongzhou.data.profile import check
 from tongzhou.errors import DataError, GrantError, NotFoundError, PeerError, PlanError, TongzhouError
 from tongzhou.node.home import Home
+from tongzhou.node.job_follow import grant_request
 from tongzhou.node.plan import Plan, plan_digest
 from tongzhou.node.tables import load_table
-from tongzhou.parties.grants import PROTOCOLS, Grant, GrantRequest, Openings
+from tongzhou.parties.grants import Grant, GrantRequest
 from tongzhou.parties.names import near_name
 from tongzhou.parties.times import Clock, utc_now
+from tongzhou.secure.lattice import require_library
 
-__all__ = ["JobCheck", "check_job", "request_of"]
+__all__ = ["JobCheck", "check_job"]
 
 
 # The kind, and so the exit code, of what stops a run; other findings are about the data.
@@ -35,7 +37,7 @@ class JobCheck(msgspec.Struct, frozen=True, kw_only=True):
         digest: what all parties compare.
         party: who looked.
         role: its role.
-        request: what is asked of the provider.
+        requests: what is asked of each provider.
         grant: the own grant that would allow it, on the provider's side.
         findings: what would stop or spoil the run, errors first.
     """
@@ -44,7 +46,7 @@ class JobCheck(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     party: str
     role: str
-    request: GrantRequest
+    requests: dict[str, GrantRequest]
     grant: Grant | None
     findings: list[Finding]
 
@@ -54,26 +56,6 @@ class JobCheck(msgspec.Struct, frozen=True, kw_only=True):
             if finding.severity == "error":
                 return _KINDS.get(finding.rule, DataError)(finding.template, **finding.values)
         return None
-
-
-def request_of(plan: Plan) -> GrantRequest:
-    """What a plan asks of its provider, in the words of a grant."""
-    openings = plan.openings
-    return GrantRequest(
-        asker=plan.parties.asker,
-        helper=plan.parties.helper,
-        purpose=plan.purpose,
-        table=plan.tables[plan.parties.provider].table,
-        columns=list(plan.tables[plan.parties.provider].columns),
-        mode=plan.mode,
-        protocols=list(PROTOCOLS),  # type: ignore[arg-type]
-        openings=Openings(
-            bin_counts=openings.bin_counts,
-            card=openings.card,
-            reasons=openings.reasons,
-            training_summary=openings.training_summary,
-        ),
-    )
 
 
 def check_job(home: Home, plan: Plan, *, clock: Clock = utc_now) -> JobCheck:
@@ -96,11 +78,13 @@ def check_job(home: Home, plan: Plan, *, clock: Clock = utc_now) -> JobCheck:
     for party in owners:
         findings += _check_table(home, plan, party)
     grant = None
+    if plan.mode == "pair":
+        findings += _check_library()
     if plan.mode != "local":
         findings += _check_trust(home, plan)
-        if role == "provider":
+        if role not in ("asker", "helper"):
             try:
-                grant = home.grants.find(request_of(plan), clock())
+                grant = home.grants.find(grant_request(plan, plan.job, home.party_id), clock())
             except GrantError as error:
                 findings.append(_error("grant", error))
     return JobCheck(
@@ -108,10 +92,18 @@ def check_job(home: Home, plan: Plan, *, clock: Clock = utc_now) -> JobCheck:
         digest=plan_digest(plan),
         party=home.party_id,
         role=role,
-        request=request_of(plan),
+        requests={party: grant_request(plan, plan.job, party) for party in plan.parties.providers},
         grant=grant,
         findings=sorted(findings, key=lambda finding: finding.severity != "error"),
     )
+
+
+def _check_library() -> list[Finding]:
+    try:
+        require_library()
+    except PlanError as error:
+        return [_error("mode", error)]
+    return []
 
 
 def _check_table(home: Home, plan: Plan, party: str) -> list[Finding]:

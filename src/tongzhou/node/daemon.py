@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Self
 
-from tongzhou.errors import ConflictError, PeerError, TongzhouError
+from tongzhou.errors import PeerError, TongzhouError
 from tongzhou.node.crash import write_crash
 from tongzhou.node.home import Home
 from tongzhou.node.job_calls import Meetings, Playing
@@ -165,22 +165,28 @@ class Daemon:
     def _serve_job(self, home: Home, link: TlsLink) -> None:
         offered = read_offer(home, link, clock=self._clock)
         run_id = offered.offer.run_id
-        other = self._second_link(home, offered, link)
-        with closing(join_links(home.party_id, [link, other])) as session:
-            for one in (link, other):
+        links = [link, *self._peer_links(home, offered, link)]
+        with closing(join_links(home.party_id, links)) as session:
+            for one in links:
                 one.timeout_s = SILENCE_S
             with self._playing.taking(run_id, session), holding_run(home, run_id, wait_s=_LOCK_S):
                 _log.info("%s: run %s begins as %s", self.party_id, run_id, offered.role)
                 follow_job(home, offered, session, clock=self._clock)
                 _log.info("%s: run %s is done", self.party_id, run_id)
 
-    def _second_link(self, home: Home, offered: OfferedJob, caller: TlsLink) -> TlsLink:
-        """The provider calls the helper; the helper waits for the provider's call."""
-        parties, call = offered.plan.parties, offered.offer.call
-        if offered.role == "helper":
-            return self._meetings.meet(call, parties.provider, caller, seconds=_RENDEZVOUS_S)
-        if parties.helper is None:
-            raise ConflictError("plan {plan} has no helper", plan=offered.plan.name)
-        return connect(
-            home.identity, home.trust.get(parties.helper), home.trust, purpose=PEER_PURPOSE, run_id=call
-        )
+    def _peer_links(self, home: Home, offered: OfferedJob, caller: TlsLink) -> list[TlsLink]:
+        """Links to the others that were called: who stands earlier in the plan calls who stands later."""
+        others, call = offered.plan.members[1:], offered.offer.call
+        place = others.index(home.party_id)
+        links: list[TlsLink] = []
+        try:
+            for party in others[place + 1 :]:
+                card = home.trust.get(party)
+                links.append(connect(home.identity, card, home.trust, purpose=PEER_PURPOSE, run_id=call))
+            for party in others[:place]:
+                links.append(self._meetings.meet(call, party, caller, seconds=_RENDEZVOUS_S))
+        except TongzhouError:
+            for link in links:
+                link.close()
+            raise
+        return links

@@ -7,6 +7,8 @@
     HOME/trust/       cards of partners     HOME/strategies/  decision strategies
     HOME/grants.db    grants and their use  HOME/log.db       the evidence log
     HOME/state.db     tables, runs, steps   HOME/witness.db   what we cosigned for partners
+    HOME/consents.db  clients' consents     HOME/held-grants/ what partners granted
+    HOME/edits/       what was decided about names of companies
     HOME/decisions/   decisions made and not yet handed over
     HOME/crash/       reports of our own mistakes
 """
@@ -31,7 +33,9 @@ from tongzhou.node._strict import convert, parse_toml
 from tongzhou.node.journal import LogSigner, log_origin
 from tongzhou.node.store import Store
 from tongzhou.parties.card import check_endpoint
-from tongzhou.parties.grants import GrantBook
+from tongzhou.parties.consents import ConsentBook
+from tongzhou.parties.grants import DraftBook, GrantBook
+from tongzhou.parties.held_grants import HeldGrants
 from tongzhou.parties.identity import Identity
 from tongzhou.parties.names import check_display_name, check_party_id
 from tongzhou.parties.times import utc_now, utc_text
@@ -207,6 +211,21 @@ class Home:
     def grants(self) -> GrantBook:
         """What it granted, and how often each grant was used."""
         return GrantBook(self.folder, self.identity)
+
+    @cached_property
+    def drafts(self) -> DraftBook:
+        """Grants that wait for approval, and who may approve."""
+        return DraftBook(self.folder, self.identity)
+
+    @cached_property
+    def held_grants(self) -> HeldGrants:
+        """What partners granted to it, as its runs have seen it."""
+        return HeldGrants(self.folder / "held-grants", self.trust)
+
+    @cached_property
+    def consents(self) -> ConsentBook:
+        """The clients' consents that it keeps."""
+        return ConsentBook(self.folder)
 
     @cached_property
     def log(self) -> Log:

@@ -37,19 +37,19 @@ class Job:
 
     plan: Plan
     run_id: str
-    kind: JobKind = "scorecard"
+    kind: JobKind
     base_run: str = ""
     applicants: Applicants | None = None
 
     @classmethod
     def offered(cls, offer: Offer, plan: Plan) -> "Job":
-        """The job that an asker offers."""
+        """The run that an asker offers."""
         return cls(plan, offer.run_id, offer.kind, offer.base_run)
 
     @property
     def steps(self) -> tuple[str, ...]:
         """Its steps, in order."""
-        return steps_of(self.kind)
+        return steps_of(self.kind, self.plan.job)
 
     def run_of(self, step: str) -> str:
         """The run whose state of a step counts: the base run's where this job has no such step itself."""

@@ -16,10 +16,13 @@ from tongzhou.node.home import Home
 from tongzhou.node.job import Job
 from tongzhou.node.job_states import HelperState
 from tongzhou.node.plan import Plan, PlanTable, plan_digest
+from tongzhou.node.plan_jobs import JOB_RULES, LATTICE_FREE
 from tongzhou.node.states import decode_state
 from tongzhou.node.tables import load_table
+from tongzhou.parties.grants import ConsentKeeper
 from tongzhou.parties.times import utc_now
 from tongzhou.secure.exchange import Exchange
+from tongzhou.secure.lattice import require_library
 from tongzhou.secure.party import Party, Role
 from tongzhou.secure.tasks import Seat
 from tongzhou.wire.messages import Session
@@ -50,6 +53,7 @@ class JobContext:
         exchange: in mode local, where the two owners of this process meet.
         minimum_rows: fewest matched rows that plan and grant allow.
         minimum_bin_rows: fewest rows in an opened bin.
+        consents: which owner keeps the clients' consents, by provider, as their grants demand.
         progress: told about long work.
         heed: raises what should stop the run; long work calls it now and then.
         clock: gives the time.
@@ -63,6 +67,7 @@ class JobContext:
     exchange: Exchange | None = None
     minimum_rows: int = 1
     minimum_bin_rows: int = 1
+    consents: dict[str, ConsentKeeper] = field(default_factory=dict)
     progress: Progress = _nobody
     heed: Callable[[], None] = _nothing
     clock: Callable[[], datetime] = utc_now
@@ -73,11 +78,11 @@ class JobContext:
     _states: dict[str, msgspec.Struct] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        parties = self.plan.parties
-        names: dict[Role, str] = {"asker": parties.asker, "provider": parties.provider}
-        if parties.helper is not None:
-            names["helper"] = parties.helper
-        self.party = Party(self.role, self.session, names)
+        rules = JOB_RULES[self.plan.job]
+        if self.plan.mode == "pair" and not set(rules.protocols) <= LATTICE_FREE:
+            # Before anything is asked of anybody.
+            require_library()
+        self.party = Party(self.role, self.session, self.plan.roles)
         self.seat = Seat(self.party, self.plan.mode, self.exchange)
 
     @property

@@ -4,7 +4,7 @@ Both check the offer before anything is computed: who asks, which plan, whether 
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -13,18 +13,18 @@ from tongzhou.errors import ConflictError, GrantError, NotFoundError, PlanError,
 from tongzhou.node.home import Home
 from tongzhou.node.job import Job
 from tongzhou.node.job_context import JobContext
-from tongzhou.node.job_faults import INTERNAL_FAULT, note_failure, our_kinds
+from tongzhou.node.job_faults import INTERNAL_FAULT, from_peer, note_failure, our_kinds
 from tongzhou.node.job_journal import attempts_of, commit_table, enter_missing, note_end, note_refusal
-from tongzhou.node.job_messages import MAX_ATTEMPTS, Acceptance, Offer, StepOrder
+from tongzhou.node.job_messages import MAX_ATTEMPTS, Acceptance, JobKind, Offer, StepOrder, protocols_of
 from tongzhou.node.job_play import play_step
 from tongzhou.node.job_watch import watching
 from tongzhou.node.job_witness import exchange_cosignatures
-from tongzhou.node.plan import Plan, decode_plan, plan_digest
+from tongzhou.node.plan import Plan, PlanOpenings, decode_plan, plan_digest
+from tongzhou.node.plan_jobs import JOB_RULES
 from tongzhou.node.store import RunRecord
 from tongzhou.parties.grants import Grant, GrantRequest, Openings
-from tongzhou.parties.times import utc_now
+from tongzhou.parties.times import parse_utc, utc_now, utc_text
 from tongzhou.secure.exchange import Exchange
-from tongzhou.secure.party import Role
 from tongzhou.wire.link import FramedLink
 from tongzhou.wire.messages import Session
 
@@ -33,7 +33,8 @@ __all__ = ["OfferedJob", "follow_job", "grant_request", "read_offer"]
 Clock = Callable[[], datetime]
 
 _REFUSAL_MAX: Final = 2000
-_PROTOCOLS: Final = {"scorecard": ["match", "bin", "train", "score"], "score": ["match", "score"]}
+_CLOCKS_APART: Final = timedelta(minutes=10)
+_NO_OPENINGS: Final = PlanOpenings(bin_counts="provider", card="shared", reasons=0, training_summary=False)
 
 
 class OfferedJob(msgspec.Struct, frozen=True):
@@ -83,7 +84,7 @@ def read_offer(home: Home, link: FramedLink, *, clock: Clock = utc_now) -> Offer
             home.trust.get(party)
     known = _known_run(home, offer, plan)
     _check_base_run(home, offer, plan)
-    if role != "provider":
+    if role == "helper":
         return OfferedJob(offer, plan, role, None)
     # The grant comes first: who has none learns nothing, not even whether a table of that name exists.
     try:
@@ -114,9 +115,13 @@ def _known_run(home: Home, offer: Offer, plan: Plan) -> RunRecord | None:
 
 def _check_base_run(home: Home, offer: Offer, plan: Plan) -> None:
     """Scores rest on a finished run of the same plan, and on nothing else."""
-    if offer.kind == "scorecard":
+    if offer.kind == "score" and not JOB_RULES[plan.job].scoring:
+        raise PlanError("a {job} job leaves nothing to score with", job=plan.job)
+    if offer.kind != "score":
         if offer.base_run:
-            raise ProtocolError("a scorecard rests on no other run, got {run}", run=offer.base_run)
+            raise ProtocolError("only scores rest on another run, got {run}", run=offer.base_run)
+        if offer.kind != plan.job:
+            raise ProtocolError("the plan asks for {wanted}, not for {got}", wanted=plan.job, got=offer.kind)
         return
     try:
         base = home.store.run(offer.base_run)
@@ -156,7 +161,7 @@ def _check_own_table(home: Home, plan: Plan) -> None:
 
 def _find_grant(home: Home, job: Job, known: RunRecord | None, now: datetime) -> Grant:
     """The grant for a run; one that began before stays with the grant that it began under."""
-    request = grant_request(job.plan, job)
+    request = grant_request(job.plan, job.kind, home.party_id)
     if known is None or known.grant_id is None:
         return home.grants.find(request, now, run_id=job.run_id)
     if known.state != "done":
@@ -164,10 +169,9 @@ def _find_grant(home: Home, job: Job, known: RunRecord | None, now: datetime) ->
     return home.grants.get(known.grant_id)
 
 
-def grant_request(plan: Plan, job: Job | None = None) -> GrantRequest:
-    """What a job asks of the provider's data; a scorecard of the plan, if no job is named."""
-    table, openings = plan.tables[plan.parties.provider], plan.openings
-    kind = "scorecard" if job is None else job.kind
+def grant_request(plan: Plan, kind: JobKind, provider: str) -> GrantRequest:
+    """What a run asks of a provider's data."""
+    table, openings = plan.tables[provider], _openings(plan)
     scores = kind == "score"
     return GrantRequest(
         asker=plan.parties.asker,
@@ -176,7 +180,7 @@ def grant_request(plan: Plan, job: Job | None = None) -> GrantRequest:
         table=table.table,
         columns=list(table.columns),
         mode=plan.mode,
-        protocols=list(_PROTOCOLS[kind]),  # type: ignore[arg-type]
+        protocols=list(protocols_of(kind, plan.job)),
         openings=Openings(
             bin_counts="provider" if scores else openings.bin_counts,
             card=openings.card,
@@ -184,6 +188,20 @@ def grant_request(plan: Plan, job: Job | None = None) -> GrantRequest:
             training_summary=openings.training_summary and not scores,
         ),
     )
+
+
+def _openings(plan: Plan) -> PlanOpenings:
+    """What the plan's job opens, in the words of a grant."""
+    if "openings" in JOB_RULES[plan.job].sections:
+        return plan.openings
+    if plan.job == "boosting":
+        return msgspec.structs.replace(
+            _NO_OPENINGS,
+            card="own" if plan.boosting.leaves == "asker" else "shared",
+            training_summary=plan.boosting.gains,
+        )
+    # What no section of its plan opens, the job cannot open.
+    return _NO_OPENINGS
 
 
 def follow_job(
@@ -221,7 +239,7 @@ def follow_job(
             watching(home, run_id, session, check=_grant_check(offered), clock=clock) as watch,
         ):
             context = JobContext(
-                home, offered.job, _role(offered), session, exchange, heed=watch.heed, clock=clock
+                home, offered.job, offered.role, session, exchange, heed=watch.heed, clock=clock
             )
             _follow(context, offered)
         home.store.finish_run(run_id, "done", now=clock())
@@ -237,8 +255,7 @@ def follow_job(
 
 def _follow(context: JobContext, offered: OfferedJob) -> None:
     asker = context.party.link("asker")
-    if context.plan.parties.helper is not None:
-        _compare_digests(context, offered.offer)
+    _compare_digests(context, offered.offer)
     accepted = _acceptance(context, offered)
     asker.send("job.accept", accepted)
     while True:
@@ -250,6 +267,7 @@ def _follow(context: JobContext, offered: OfferedJob) -> None:
         context.home.store.forget_steps(context.run_id, after=order.after or None)
         context.minimum_rows = order.minimum_rows
         context.minimum_bin_rows = order.minimum_bin_rows
+        context.consents = order.consents
         play_step(context, order)
     _finish(context)
 
@@ -268,18 +286,20 @@ def _finish(context: JobContext) -> None:
 
 
 def _compare_digests(context: JobContext, offer: Offer) -> None:
-    """Provider and helper make sure that the asker told both the same."""
+    """Those that were asked make sure that the asker told all of them the same."""
     told = [context.digest, offer.kind, offer.base_run, offer.commitment]
-    other = context.party.link("helper" if context.role == "provider" else "provider")
-    other.send("job.digest", told)
-    theirs, _ = other.recv("job.digest", list[str])
-    if theirs != told:
-        raise ProtocolError(
-            "{peer} was told another plan of run {run} than {me}: the parties disagree on the plan",
-            peer=other.peer,
-            run=context.run_id,
-            me=context.home.party_id,
-        )
+    others = [link for peer, link in context.session.links.items() if peer != context.plan.parties.asker]
+    for link in others:
+        link.send("job.digest", told)
+    for link in others:
+        theirs, _ = link.recv("job.digest", list[str])
+        if theirs != told:
+            raise ProtocolError(
+                "{peer} was told another plan of run {run} than {me}: the parties disagree on the plan",
+                peer=link.peer,
+                run=context.run_id,
+                me=context.home.party_id,
+            )
 
 
 def _acceptance(context: JobContext, offered: OfferedJob) -> Acceptance:
@@ -304,6 +324,7 @@ def _check_order(context: JobContext, offered: OfferedJob, accepted: Acceptance,
     """The asker may not lower what plan and grant demand, skip a step, or name other grants or inputs."""
     peer = context.party.names["asker"]
     _check_place(context, order)
+    _check_time(context, order)
     least = 1 if offered.offer.kind == "score" else context.plan.match.minimum_rows
     if order.minimum_rows < max(accepted.minimum_rows, least):
         raise ProtocolError(
@@ -313,7 +334,7 @@ def _check_order(context: JobContext, offered: OfferedJob, accepted: Acceptance,
             minimum=max(accepted.minimum_rows, least),
         )
     inputs = {peer: offered.offer.commitment}
-    if context.role == "provider":
+    if context.is_owner:
         inputs[context.home.party_id] = accepted.commitment
     told = {party: order.commitments.get(party) for party in inputs}
     if told != inputs or set(order.commitments) != set(context.plan.owners):
@@ -345,9 +366,24 @@ def _check_place(context: JobContext, order: StepOrder) -> None:
         )
 
 
+def _check_time(context: JobContext, order: StepOrder) -> None:
+    """The receipt carries the asker's time, so it must be about the own time too."""
+    now, peer = context.clock(), context.party.names["asker"]
+    with from_peer(peer):
+        at = parse_utc(order.at, "step.order")
+    if abs(at - now) > _CLOCKS_APART:
+        raise ProtocolError(
+            "{peer} orders a step at {got}, and it is {now} here: set the clocks",
+            peer=peer,
+            got=order.at,
+            now=utc_text(now),
+        )
+
+
 def _check_terms(context: JobContext, grant: Grant, order: StepOrder) -> None:
     peer = context.party.names["asker"]
-    if order.grant_id != grant.grant_id:
+    me = context.home.party_id
+    if (order.grants.get(me), order.consents.get(me)) != (grant.grant_id, grant.consents):
         raise ProtocolError(
             "{peer} ordered a step under other terms than grant {grant}", peer=peer, grant=grant.grant_id
         )
@@ -359,20 +395,16 @@ def _check_terms(context: JobContext, grant: Grant, order: StepOrder) -> None:
             grant=grant.grant_id,
             minimum=grant.minimum_bin_rows,
         )
-    request = grant_request(context.plan, context.job)
+    request = grant_request(context.plan, context.job.kind, me)
     context.home.grants.check(grant.grant_id, request, context.clock(), run_id=context.run_id)
 
 
 def _grant_check(offered: OfferedJob) -> Callable[[Home, datetime], None]:
     """What the watcher asks: whether the grant still holds."""
-    request = grant_request(offered.plan, offered.job)
 
     def check(home: Home, now: datetime) -> None:
         if offered.grant is not None:
+            request = grant_request(offered.plan, offered.offer.kind, home.party_id)
             home.grants.check(offered.grant.grant_id, request, now, run_id=offered.offer.run_id)
 
     return check
-
-
-def _role(offered: OfferedJob) -> Role:
-    return "provider" if offered.role == "provider" else "helper"

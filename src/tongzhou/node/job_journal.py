@@ -15,7 +15,7 @@ from tongzhou.errors import ConflictError, ProtocolError, VerificationError
 from tongzhou.evidence.log import Log
 from tongzhou.node.home import Home
 from tongzhou.node.job import Job
-from tongzhou.node.job_messages import MAX_ATTEMPTS, STEPS, Receipt, SignedReceipt, StepCost
+from tongzhou.node.job_messages import ALL_STEPS, MAX_ATTEMPTS, Receipt, SignedReceipt, StepCost
 from tongzhou.node.plan import encode_plan, plan_digest
 from tongzhou.parties.documents import sign_document, verify_document
 from tongzhou.secure.party import Opening
@@ -141,7 +141,7 @@ def enter_missing(home: Home, run_id: str) -> None:
 def attempts_of(log: Log, run_id: str) -> dict[str, int]:
     """How often each step of a run stands in the log."""
     counts = {}
-    for step in STEPS:
+    for step in ALL_STEPS:
         attempt = 0
         while attempt < MAX_ATTEMPTS and log.find(STEP, _key(run_id, step, attempt + 1)) is not None:
             attempt += 1

@@ -16,7 +16,8 @@ from tongzhou.node.job_messages import Acceptance, Offer, StepOrder
 from tongzhou.node.job_play import play_step
 from tongzhou.node.job_witness import exchange_cosignatures
 from tongzhou.node.plan import encode_plan, plan_digest
-from tongzhou.parties.grants import Grant
+from tongzhou.parties.grants import ConsentKeeper, Grant
+from tongzhou.parties.times import utc_text
 
 __all__ = ["Silent", "Watcher", "lead"]
 
@@ -61,9 +62,15 @@ def lead(context: JobContext, watcher: Watcher) -> None:
     after = _common_step(context, [acceptance.done for acceptance in terms.acceptances])
     home.store.forget_steps(run_id, after=after or None)
     context.minimum_rows, context.minimum_bin_rows = terms.minimum_rows, terms.minimum_bin_rows
+    context.consents = terms.consents
     for position in range(steps.index(after) + 1 if after else 0, len(steps)):
         step = steps[position]
-        order = terms.order(step, steps[position - 1] if position else "", own=attempts_of(home.log, run_id))
+        order = terms.order(
+            step,
+            steps[position - 1] if position else "",
+            own=attempts_of(home.log, run_id),
+            at=utc_text(context.clock()),
+        )
         watcher.step_begins(step, position, len(steps))
         context.tell("step.order", order)
         watcher.step_ends(step, play_step(context, order))
@@ -78,7 +85,7 @@ def lead(context: JobContext, watcher: Watcher) -> None:
 
 
 _END: Final = StepOrder(
-    step="", attempt=0, after="", grant_id="", commitments={}, minimum_rows=0, minimum_bin_rows=0
+    step="", attempt=0, after="", grants={}, commitments={}, minimum_rows=0, minimum_bin_rows=0
 )
 
 
@@ -87,21 +94,24 @@ class _Terms(msgspec.Struct, frozen=True):
 
     acceptances: tuple[Acceptance, ...]
     commitments: dict[str, str]
-    grant_id: str
+    grants: dict[str, str]
     minimum_rows: int
     minimum_bin_rows: int
+    consents: dict[str, ConsentKeeper]
 
-    def order(self, step: str, after: str, *, own: Mapping[str, int]) -> StepOrder:
+    def order(self, step: str, after: str, *, own: Mapping[str, int], at: str) -> StepOrder:
         """The order of a step, with the first attempt under which no party has entered it yet."""
         played = max(own[step], *(acceptance.attempts.get(step, 0) for acceptance in self.acceptances))
         return StepOrder(
             step=step,
             attempt=played + 1,
             after=after,
-            grant_id=self.grant_id,
+            grants=self.grants,
             commitments=self.commitments,
             minimum_rows=self.minimum_rows,
             minimum_bin_rows=self.minimum_bin_rows,
+            consents=self.consents,
+            at=at,
         )
 
 
@@ -131,30 +141,28 @@ def _offer(context: JobContext) -> _Terms:
 
 
 def _terms(home: Home, job: Job, own: str, acceptances: Mapping[str, Acceptance]) -> _Terms:
-    provider = acceptances[job.plan.parties.provider]
+    providers = [acceptances[party] for party in job.plan.parties.providers]
+    grants = [] if job.plan.mode == "local" else [_check_grant(home, accepted) for accepted in providers]
     minimum_rows = 1 if job.kind == "score" else job.plan.match.minimum_rows
-    minimum_bin_rows = 1
-    if job.plan.mode != "local":
-        grant = _check_grant(home, job, provider)
-        minimum_bin_rows = grant.minimum_bin_rows
-        if job.kind == "scorecard":
-            minimum_rows = max(minimum_rows, grant.minimum_rows)
+    if job.kind != "score":
+        minimum_rows = max(minimum_rows, *(grant.minimum_rows for grant in grants), 1)
     return _Terms(
         acceptances=tuple(acceptances.values()),
-        commitments={home.party_id: own, provider.party: provider.commitment},
-        grant_id=provider.grant_id,
+        commitments={home.party_id: own} | {accepted.party: accepted.commitment for accepted in providers},
+        grants={grant.provider: grant.grant_id for grant in grants},
         minimum_rows=minimum_rows,
-        minimum_bin_rows=minimum_bin_rows,
+        minimum_bin_rows=max((grant.minimum_bin_rows for grant in grants), default=1),
+        consents={grant.provider: grant.consents for grant in grants},
     )
 
 
-def _check_grant(home: Home, job: Job, accepted: Acceptance) -> Grant:
+def _check_grant(home: Home, accepted: Acceptance) -> Grant:
     """The asker keeps the signed grant that its run rests on, so it looks at it."""
-    card = home.trust.get(job.plan.parties.provider)
+    card = home.trust.get(accepted.party)
     grant = verify_from(card.party_id, accepted.grant, "grant", Grant, card.public_key_bytes)
     if grant.grant_id != accepted.grant_id or home.party_id not in grant.askers:
         raise ProtocolError("{peer} showed a grant that is not for this run", peer=card.party_id)
-    return grant
+    return home.held_grants.keep(accepted.grant)
 
 
 def _common_step(context: JobContext, others: Iterable[tuple[str, ...]]) -> str:

@@ -8,9 +8,13 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from tongzhou.node.plan_jobs import JOB_RULES, PlanJob
+from tongzhou.parties.grants import ConsentKeeper, Protocol
 from tongzhou.secure.party import Opening
+from tongzhou.secure.payload import Column
 
 __all__ = [
+    "ALL_STEPS",
     "JOB_PURPOSE",
     "MAX_ATTEMPTS",
     "PEER_PURPOSE",
@@ -19,7 +23,9 @@ __all__ = [
     "WITNESS_PURPOSE",
     "Acceptance",
     "BinShape",
+    "BoostFacts",
     "JobKind",
+    "JoinShape",
     "Kept",
     "MatchFacts",
     "Offer",
@@ -31,6 +37,7 @@ __all__ = [
     "StepOrder",
     "StepReport",
     "TrainShape",
+    "protocols_of",
     "steps_of",
 ]
 
@@ -43,13 +50,14 @@ WITNESS_PURPOSE: Final = "witness"
 PEER_PURPOSE: Final = "job-peer"
 """Purpose of a provider's call to the helper of the same run."""
 
-JobKind = Literal["scorecard", "score"]
-"""What a job makes: a scorecard, or scores of new applicants with the card of an earlier run."""
+JobKind = PlanJob | Literal["score"]
+"""What a run makes: what its plan says, or scores of new applicants with the card of an earlier run."""
 
-STEPS: Final = ("match", "bin", "select", "train", "score", "publish")
-"""The steps of a scorecard job, in order; each is saved by every party before the next begins."""
+STEPS: Final = JOB_RULES["scorecard"].steps
+"""The steps of a scorecard job, in order."""
 
-_SCORE_STEPS: Final = ("match", "score")
+ALL_STEPS: Final = tuple(sorted({step for rules in JOB_RULES.values() for step in rules.steps}))
+"""The name of every step of any job."""
 
 SILENCE_S: Final = 900.0
 """Seconds of silence that a party of a run bears: matching a million identifiers is minutes of computing."""
@@ -62,7 +70,7 @@ _MAX_COLUMNS: Final = 1000
 _MAX_BINS: Final = 1024
 _MAX_MEASURES: Final = 64
 _MAX_OPENINGS: Final = 100_000
-_MAX_PARTIES: Final = 8
+_MAX_PARTIES: Final = 64
 
 _RunId = Annotated[str, Meta(pattern=r"^[a-z0-9-]{8,64}$")]
 _AnyRunId = Annotated[str, Meta(pattern=r"^([a-z0-9-]{8,64})?$")]
@@ -79,9 +87,14 @@ _Names = Annotated[tuple[_Word, ...], Meta(min_length=1, max_length=_MAX_COLUMNS
 _Words = Annotated[dict[_Word, _Word], Meta(max_length=_MAX_PARTIES)]
 
 
-def steps_of(kind: JobKind) -> tuple[str, ...]:
-    """The steps of a kind of job, in order."""
-    return STEPS if kind == "scorecard" else _SCORE_STEPS
+def steps_of(kind: JobKind, job: PlanJob) -> tuple[str, ...]:
+    """The steps of a kind of run of a plan's job, in order."""
+    return JOB_RULES[job].scoring if kind == "score" else JOB_RULES[job].steps
+
+
+def protocols_of(kind: JobKind, job: PlanJob) -> tuple[Protocol, ...]:
+    """The joint computations that a grant must allow for a kind of run of a plan's job."""
+    return ("match", "score") if kind == "score" else JOB_RULES[job].protocols
 
 
 class _Message(Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,8 +143,8 @@ class Acceptance(_Message, frozen=True):
 
     party: _Word
     plan_digest: _Digest
-    done: Annotated[tuple[_Step, ...], Meta(max_length=len(STEPS))]
-    attempts: Annotated[dict[_Step, _Attempt], Meta(max_length=len(STEPS))] = {}
+    done: Annotated[tuple[_Step, ...], Meta(max_length=len(ALL_STEPS))]
+    attempts: Annotated[dict[_Step, _Attempt], Meta(max_length=len(ALL_STEPS))] = {}
     grant_id: _Word = ""
     grant: Annotated[str, Meta(max_length=1 << 19)] = ""
     minimum_rows: _Count = 0
@@ -147,27 +160,32 @@ class StepOrder(_Message, frozen=True):
         step: name of the step.
         attempt: 1 for the first time this step is played in this run.
         after: last step that all parties have finished; what lies beyond is dropped.
-        grant_id: the grant in force.
+        grants: the grants in force, by provider.
         commitments: of the tables, by party.
         minimum_rows: fewest matched rows that plan and grant allow.
         minimum_bin_rows: fewest rows in an opened bin.
+        consents: which owner keeps the clients' consents, by provider, as their grants demand.
+        at: the asker's time, which the receipt will carry, ISO 8601 UTC.
     """
 
     step: _Step
     attempt: _Attempt
     after: _Step
-    grant_id: _Word
+    grants: _Words
     commitments: _Words
     minimum_rows: _Count
     minimum_bin_rows: _Count
+    consents: Annotated[dict[_Word, ConsentKeeper], Meta(max_length=_MAX_PARTIES)] = {}
+    at: Annotated[str, Meta(max_length=20)] = ""
 
 
 class MatchFacts(_Message, frozen=True):
-    """What the asker tells the helper of a match."""
+    """What the asker tells the others of a match, with the roots of the consents that grants demand."""
 
     held_out_rows: _Rows
     matched_rows: _Rows
     training_rows: _Rows
+    consent_roots: Annotated[dict[_Word, _Digest], Meta(max_length=_MAX_PARTIES)] = {}
 
 
 class BinShape(_Message, frozen=True):
@@ -209,6 +227,19 @@ class Published(_Message, frozen=True):
     digest: Annotated[str, Meta(pattern=r"^([0-9a-f]{64}|closed)$")]
 
 
+class JoinShape(_Message, frozen=True):
+    """What the provider tells of the columns that the asker will learn: names, and how wide texts are."""
+
+    columns: Annotated[tuple[Column, ...], Meta(min_length=1, max_length=_MAX_COLUMNS)]
+
+
+class BoostFacts(_Message, frozen=True):
+    """What every party knows of boosted trees: how many are kept, and over how many rows."""
+
+    trees: Annotated[int, Meta(ge=0, le=10_000)]
+    rows: _SomeRows
+
+
 class StepCost(_Message, frozen=True):
     """What a step cost one party.
 
@@ -230,7 +261,7 @@ class Receipt(_Message, frozen=True):
     Attributes:
         run_id, step, attempt: which.
         plan_digest: of the plan.
-        grant_id: the grant that allowed it.
+        grants: the grant of each provider that allowed it.
         software: version of the program.
         roles: party of each role.
         commitments: salted commitments to the input tables, by party.
@@ -239,13 +270,14 @@ class Receipt(_Message, frozen=True):
         mode: trust mode; ``local`` means that nothing was protected.
         kind: what the job makes.
         base_run: for scores, the run that made the card; empty otherwise.
+        at: when the asker ordered the step, ISO 8601 UTC; the others' clocks agree within minutes.
     """
 
     run_id: str
     step: str
     attempt: int
     plan_digest: str
-    grant_id: str
+    grants: dict[str, str]
     software: str
     roles: dict[str, str]
     commitments: dict[str, str]
@@ -254,6 +286,7 @@ class Receipt(_Message, frozen=True):
     mode: str = "aided"
     kind: str = "scorecard"
     base_run: str = ""
+    at: str = ""
 
 
 class SignedReceipt(_Message, frozen=True):

@@ -11,7 +11,7 @@ from tongzhou.node.job_context import JobContext
 from tongzhou.node.job_journal import StepSummary, enter_step, sign_receipt, verify_receipt
 from tongzhou.node.job_messages import Receipt, SignedReceipt, StepCost, StepOrder, StepReport
 from tongzhou.node.job_states import HelperState
-from tongzhou.node.job_steps import PLAYERS
+from tongzhou.node.job_steps import PLAYERS, recheck_matched
 from tongzhou.node.statements import statement_of
 from tongzhou.node.states import encode_state
 from tongzhou.wire.messages import Traffic
@@ -31,6 +31,8 @@ def play_step(context: JobContext, order: StepOrder) -> StepSummary:
         raise ProtocolError("there is no step {step}", step=order.step)
     meter = _Meter(context)
     context.begin_step(order.step)
+    if order.step != "match" and context.is_owner:
+        recheck_matched(context)
     state, facts = PLAYERS[order.step](context)
     receipt = _receipt(context, order, facts)
     own = StepReport(
@@ -68,22 +70,27 @@ def _receipt(context: JobContext, order: StepOrder, facts: dict[str, object]) ->
         match=plan.match.protocol,
         bin_counts=plan.openings.bin_counts,
         card=plan.openings.card,
+        leaves=plan.boosting.leaves,
         mode=plan.mode,
+        consents="asker" if "asker" in context.consents.values() else "none",
     )
     return Receipt(
         run_id=context.run_id,
         step=order.step,
         attempt=order.attempt,
         plan_digest=context.digest,
-        grant_id=order.grant_id,
+        grants=dict(sorted(order.grants.items())),
         software=__version__,
         roles={str(role): name for role, name in sorted(context.party.names.items())},
         commitments=dict(sorted(order.commitments.items())),
         facts={name: str(facts[name]) for name in sorted(facts)},
-        learned={role: words[0] for role, words in sorted(statement.learned.items())},
+        learned={
+            role: words[0] for role, words in sorted(statement.learned.items()) if role in context.party.names
+        },
         mode=plan.mode,
         kind=context.job.kind,
         base_run=context.job.base_run,
+        at=order.at,
     )
 
 

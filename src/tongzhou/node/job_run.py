@@ -94,7 +94,7 @@ def run_job(
         ConflictError: the run was cancelled, is done, was begun with another plan, or is being run already.
         TongzhouError: why the run stopped; it can be resumed.
     """
-    job = Job(plan, check_run_id(run_id or new_run_id(clock())))
+    job = Job(plan, check_run_id(run_id or new_run_id(clock())), plan.job)
     play_job(home, job, watcher=watcher, connect_parties=connect_parties, clock=clock)
     return job.run_id
 

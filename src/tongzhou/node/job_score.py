@@ -18,6 +18,7 @@ from tongzhou.node.job_run import Clock, Connect, call_parties, new_run_id, play
 from tongzhou.node.job_states import BinState, MatchState, ScoreState, TrainState
 from tongzhou.node.job_training import points_lost
 from tongzhou.node.plan import Plan
+from tongzhou.node.plan_jobs import JOB_RULES
 from tongzhou.node.states import decode_state
 from tongzhou.parties.times import utc_now
 from tongzhou.risk.scorecard import Scale
@@ -70,6 +71,8 @@ def base_plan(home: Home, base_run: str) -> Plan:
             state=run.state,
             party=home.party_id,
         )
+    if not JOB_RULES[run.plan.job].scoring:
+        raise PlanError("a {job} job leaves nothing to score with", job=run.plan.job)
     if run.plan.mode == "local":
         raise PlanError(
             "run {run} was of mode local, which has no partner; its card scores by itself: "
@@ -81,6 +84,9 @@ def base_plan(home: Home, base_run: str) -> Plan:
 
 def card_columns(home: Home, base_run: str) -> tuple[str, ...]:
     """The asker's own columns on the card of a run."""
+    run = home.store.run(base_run)
+    if run.plan.job == "boosting":
+        return run.plan.tables[home.party_id].columns
     return decode_state(home.store.step_state(base_run, "train"), TrainState).asker
 
 
@@ -127,13 +133,15 @@ def _is_done(home: Home, run_id: str) -> bool:
 
 def _scored(home: Home, job: Job, applicants: Applicants) -> Scored:
     matched = decode_state(home.store.step_state(job.run_id, "match"), MatchState)
-    scores = decode_state(home.store.step_state(job.run_id, "score"), ScoreState)
+    scores = decode_state(home.store.step_state(job.run_id, job.steps[-1]), ScoreState)
     rows, settings = applicants.table.num_rows, job.plan.card
     scale = Scale(settings.pdo, settings.base_points, settings.base_odds)
     points: list[int | None] = [None] * rows
     reasons: list[list[str]] = [[] for _ in range(rows)]
     totals = np.floor(scale.offset - scale.factor * scores.logits + 0.5)
-    costs = _costs(home, job, applicants, matched.places, scores, scale)
+    costs: list[dict[str, int]] = [{} for _ in matched.places]
+    if job.plan.job == "scorecard":
+        costs = _costs(home, job, applicants, matched.places, scores, scale)
     for place, row in enumerate(matched.places.tolist()):
         points[row] = int(totals[place])
         named = sorted(costs[place].items(), key=lambda entry: (-entry[1], entry[0]))

@@ -4,14 +4,18 @@ from msgspec import Struct
 
 from tongzhou.node.states import Array
 from tongzhou.risk.binning import BinTable
+from tongzhou.secure.boost_model import BoostModel
 
 __all__ = [
     "BinState",
+    "BoostState",
     "HelperState",
+    "JoinState",
     "MatchState",
     "PublishState",
     "ScoreState",
     "SelectState",
+    "SizeState",
     "TrainState",
     "Variable",
     "VariableOffer",
@@ -136,6 +140,44 @@ class TrainState(Struct, frozen=True):
     gradients: list[float]
     passes: int
     dropped: tuple[str, ...]
+
+
+class BoostState(Struct, frozen=True):
+    """Boosted trees at an owner.
+
+    Attributes:
+        model: its part of them.
+        gains: total gain of each own column, where they are told.
+    """
+
+    model: BoostModel
+    gains: Array | None
+
+
+class SizeState(Struct, frozen=True):
+    """The number of common clients at an owner.
+
+    Attributes:
+        size: the number; ``None`` if it is below the floor, or not told here.
+        told: whether this owner is told.
+    """
+
+    size: int | None
+    told: bool
+
+
+class JoinState(Struct, frozen=True):
+    """Columns of common clients at the asker; empty at the provider.
+
+    Attributes:
+        places: places of the common clients in its own table.
+        numbers: columns of numbers, in that order.
+        texts: columns of texts.
+    """
+
+    places: Array
+    numbers: dict[str, Array]
+    texts: dict[str, list[str | None]]
 
 
 class ScoreState(Struct, frozen=True):

@@ -15,17 +15,23 @@ from numpy.typing import NDArray
 
 from tongzhou.errors import DataError, ProtocolError
 from tongzhou.node.job_binning import bin_step, column_meaning, receive_offers
+from tongzhou.node.job_boosting import boost_score_step, boost_step
+from tongzhou.node.job_common import join_step, size_step
+from tongzhou.node.job_consents import consent_roots, covered_places, keeps_consents, recheck_consents
 from tongzhou.node.job_context import JobContext
 from tongzhou.node.job_messages import Kept, MatchFacts
 from tongzhou.node.job_publish import publish_step
 from tongzhou.node.job_states import BinState, MatchState, SelectState, VariableOffer
 from tongzhou.node.job_training import score_step, train_step
+from tongzhou.node.plan_jobs import JOB_RULES
 from tongzhou.risk.selection import Candidate, select_variables
+from tongzhou.secure.common_to_all import PartiesMatchTask
 from tongzhou.secure.matching import MatchSettings
 from tongzhou.secure.tasks import MatchTask
 
-__all__ = ["PLAYERS", "Played", "held_out_rows", "match_step", "select_step"]
+__all__ = ["PLAYERS", "Played", "held_out_rows", "match_step", "recheck_matched", "select_step"]
 
+Matching = MatchTask | PartiesMatchTask
 Played = tuple[Struct | None, dict[str, object]]
 _SPLIT_BYTES: Final = 8
 
@@ -33,32 +39,78 @@ _SPLIT_BYTES: Final = 8
 def match_step(context: JobContext) -> Played:
     """Find the common clients, and set the same share aside on both sides."""
     plan, settings = context.plan, MatchSettings(context.minimum_rows, context.run_id)
-    task = MatchTask(settings, plan.match.protocol, _progress(context))
+    task: Matching = MatchTask(settings, plan.match.protocol, _progress(context))
+    if len(plan.parties.providers) > 1:
+        task = PartiesMatchTask(settings)
     if not context.is_owner:
         task.run(context.seat, None)
         told, _ = context.party.link("asker").recv("match.facts", MatchFacts)
-        return None, msgspec.to_builtins(told)
+        return None, _facts(context, told)
     identifiers = context.identifiers()
-    places = _matched(context, task, identifiers)
-    if context.job.kind == "score":
-        # Every applicant is new to the card, so reasons may be told for each of them.
-        held_out = np.ones(len(places), dtype=np.bool_)
-    else:
-        names = [identifiers[place] for place in places]
-        held_out = held_out_rows(names, plan.holdout.seed, plan.holdout.share)
-    facts = MatchFacts(int(held_out.sum()), len(places), int((~held_out).sum()))
-    if context.job.kind == "scorecard" and min(facts.held_out_rows, facts.training_rows) == 0:
+    allowed = covered_places(context, identifiers)
+    places = allowed[_matched(context, task, [identifiers[place] for place in allowed])]
+    matched = [identifiers[place] for place in places]
+    roots = consent_roots(context, matched)
+    held_out = _set_aside(context, matched)
+    facts = MatchFacts(int(held_out.sum()), len(places), int((~held_out).sum()), roots)
+    if (
+        "holdout" in JOB_RULES[plan.job].sections
+        and context.job.kind != "score"
+        and min(facts.held_out_rows, facts.training_rows) == 0
+    ):
         raise DataError(
             "{rows} matched rows are too few to set {share:g} of them aside: one side of the split is empty",
             rows=len(places),
             share=plan.holdout.share,
         )
+    return MatchState(places, held_out), _facts(context, _agree_facts(context, facts))
+
+
+def _agree_facts(context: JobContext, own: MatchFacts) -> MatchFacts:
+    """The asker tells what every party may know; another owner holds it against what it found itself."""
     if context.role == "asker":
-        context.tell_helper("match.facts", facts)
-    return MatchState(places, held_out), msgspec.to_builtins(facts)
+        context.tell("match.facts", own)
+        return own
+    told, _ = context.party.link("asker").recv("match.facts", MatchFacts)
+    mine = {party: told.consent_roots.get(party) for party in own.consent_roots}
+    if msgspec.structs.replace(told, consent_roots=mine) != own:
+        raise ProtocolError(
+            "{peer} tells other facts of the match than were found here", peer=context.party.names["asker"]
+        )
+    return told
 
 
-def _matched(context: JobContext, task: MatchTask, identifiers: list[str]) -> NDArray[np.int64]:
+def _set_aside(context: JobContext, identifiers: list[str]) -> NDArray[np.bool_]:
+    """Which of the matched rows are kept for evaluation."""
+    if "holdout" in JOB_RULES[context.plan.job].sections and context.job.kind != "score":
+        return held_out_rows(identifiers, context.plan.holdout.seed, context.plan.holdout.share)
+    # Every applicant is new to the card, so reasons may be told for each of them; a match sets nothing aside.
+    return np.full(len(identifiers), context.job.kind == "score", dtype=np.bool_)
+
+
+def _facts(context: JobContext, facts: MatchFacts) -> dict[str, object]:
+    """What every party may know of a match; a job that only matches has no other rows to tell of."""
+    found: dict[str, object] = dict(msgspec.to_builtins(facts))
+    if context.job.kind == "match":
+        found = {"matched_rows": facts.matched_rows}
+    found.pop("consent_roots", None)
+    return found | {f"consent_root.{party}": root for party, root in facts.consent_roots.items()}
+
+
+def recheck_matched(context: JobContext) -> None:
+    """Before a later step: stop if clients who were matched have taken their consent back.
+
+    Raises:
+        GrantError: some have.
+    """
+    if not keeps_consents(context):
+        return
+    places = context.state("match", MatchState).places
+    identifiers = context.identifiers()
+    recheck_consents(context, [identifiers[place] for place in places])
+
+
+def _matched(context: JobContext, task: Matching, identifiers: list[str]) -> NDArray[np.int64]:
     """Places of the common identifiers. That none of the applicants is common is a result like any other."""
     try:
         places = task.run(context.seat, identifiers)
@@ -174,5 +226,9 @@ PLAYERS: Final[dict[str, Callable[[JobContext], Played]]] = {
     "train": train_step,
     "score": score_step,
     "publish": publish_step,
+    "size": size_step,
+    "join": join_step,
+    "boost": boost_step,
+    "boost-score": boost_score_step,
 }
 """What each step does."""

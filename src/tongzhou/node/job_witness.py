@@ -37,20 +37,21 @@ class _Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def exchange_cosignatures(context: JobContext) -> None:
-    """Each owner brings its newest checkpoint to the other and stores the cosignature it gets.
+    """Asker and providers bring their newest checkpoints to each other and store the cosignatures they get.
 
     Raises:
         VerificationError: the other refuses: the log went back, or split.
     """
     if not context.is_owner or context.plan.mode == "local":
         return
-    home, link = context.home, context.party.peer
-    if context.role == "asker":
-        ask_cosignature(home, link)
-        answer_cosignatures(home, link)
-    else:
-        answer_cosignatures(home, link)
-        ask_cosignature(home, link)
+    home = context.home
+    if context.role != "asker":
+        answer_cosignatures(home, context.party.peer)
+        ask_cosignature(home, context.party.peer)
+        return
+    for provider in context.party.owners[1:]:
+        ask_cosignature(home, context.party.link(provider))
+        answer_cosignatures(home, context.party.link(provider))
 
 
 def call_witness(home: Home, party: str) -> None:

@@ -16,11 +16,14 @@ from msgspec import Meta, Struct, field
 
 from tongzhou.errors import NotFoundError, PlanError, StorageError
 from tongzhou.node._strict import Place, convert, parse_toml
+from tongzhou.node.plan_jobs import JOB_RULES, PlanJob
 from tongzhou.parties.names import near_name
+from tongzhou.secure.party import Role, provider_roles
 
 __all__ = [
     "DOCUMENT",
     "Binning",
+    "BoostSection",
     "CardSettings",
     "Holdout",
     "Match",
@@ -29,6 +32,7 @@ __all__ = [
     "PlanOpenings",
     "PlanTable",
     "SelectionSettings",
+    "SizeSection",
     "Train",
     "decode_plan",
     "encode_plan",
@@ -41,6 +45,9 @@ __all__ = [
 # A plan is a page of text; anything larger is another file by mistake.
 _PLAN_BYTES_MAX = 1 << 20
 _COLUMNS_MAX = 1000
+_PROVIDERS_MAX = 50
+
+Mode = Literal["aided", "pair", "local"]
 
 _NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 _Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=_NAME)]
@@ -50,14 +57,26 @@ _Column = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class _Head(Struct, frozen=True):
+    """Goes first in a plan, field by field."""
+
     name: Annotated[_Name, Meta(description="name of the plan; runs and models carry it")]
     purpose: Annotated[
         str, Meta(min_length=1, max_length=200, description="purpose, as the grant must name it")
     ]
     mode: Annotated[
-        Literal["aided", "local"],
-        Meta(description="trust mode: aided (a neutral helper) or local (one process, no protection)"),
+        Mode,
+        Meta(
+            description="trust mode: aided (a neutral helper), pair (two owners and nobody else) or local "
+            "(one process, no protection)"
+        ),
     ]
+    job: Annotated[
+        PlanJob,
+        Meta(
+            description="what is computed: scorecard, boosting, match (only find the common rows), size "
+            "(only count them) or join (learn the provider's columns of them)"
+        ),
+    ] = "scorecard"
 
 
 class Parties(Struct, frozen=True):
@@ -65,9 +84,18 @@ class Parties(Struct, frozen=True):
 
     asker: Annotated[_Party, Meta(description="party that holds the label and asks for the card")]
     provider: Annotated[_Party, Meta(description="party that provides further columns")]
+    further_providers: Annotated[
+        tuple[_Party, ...],
+        Meta(max_length=_PROVIDERS_MAX - 1, description="more parties that provide, where the job allows it"),
+    ] = ()
     helper: (
         Annotated[_Party, Meta(description="neutral party that deals randomness; only in mode aided")] | None
     ) = None
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """All providers, in order."""
+        return (self.provider, *self.further_providers)
 
 
 class Match(Struct, frozen=True):
@@ -78,11 +106,14 @@ class Match(Struct, frozen=True):
         Meta(description="identifier column: one name for both owners, or identifier.<party> for each"),
     ]
     protocol: Annotated[
-        Literal["dh", "aided"],
-        Meta(description="dh (two-party Diffie-Hellman) or aided (blind, by the helper)"),
+        Literal["dh", "vole", "aided"],
+        Meta(
+            description="dh (two-party Diffie-Hellman), vole (two-party, symmetric: for long lists) or aided "
+            "(blind, by the helper)"
+        ),
     ] = "dh"
     kind: Annotated[
-        Literal["text", "number", "phone", "id-card-cn", "uscc"],
+        Literal["text", "number", "phone", "id-card-cn", "uscc", "org-code-cn", "lei", "company"],
         Meta(description="normal form of the identifiers"),
     ] = "text"
     minimum_rows: Annotated[
@@ -94,9 +125,7 @@ class PlanTable(Struct, frozen=True):
     """What one owner brings: a named table of its own and the columns used."""
 
     table: Annotated[_Name, Meta(description="name under which the owner added the table")]
-    columns: Annotated[
-        tuple[_Column, ...], Meta(min_length=1, max_length=_COLUMNS_MAX, description="columns used")
-    ]
+    columns: Annotated[tuple[_Column, ...], Meta(max_length=_COLUMNS_MAX, description="columns used")] = ()
     label: (
         Annotated[_Column, Meta(description="column of the 0/1 label; on the asker's side only")] | None
     ) = None
@@ -152,6 +181,55 @@ class CardSettings(Struct, frozen=True):
     ] = 20.0
 
 
+class SizeSection(Struct, frozen=True):
+    """How the number of common rows is told."""
+
+    multiple: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="the number is rounded down to a multiple")
+    ] = 1
+    receivers: Annotated[
+        Literal["asker", "both"], Meta(description="who learns the number; below minimum_rows nobody does")
+    ] = "both"
+
+
+class BoostSection(Struct, frozen=True):
+    """How boosted trees are grown."""
+
+    trees: Annotated[int, Meta(ge=1, le=1000, description="most trees")] = 50
+    depth: Annotated[int, Meta(ge=1, le=6, description="splits on the way to a leaf")] = 3
+    bins: Annotated[int, Meta(ge=4, le=64, description="bins of each variable")] = 32
+    learning_rate: Annotated[float, Meta(ge=0.001, le=1.0, description="factor of each tree's weights")] = 0.3
+    l2: Annotated[float, Meta(ge=0.0, le=1024.0, description="penalty on leaf weights")] = 1.0
+    min_child_weight: Annotated[
+        float, Meta(ge=0.0, le=1024.0, description="least sum of curvatures in a child")
+    ] = 1.0
+    min_gain: Annotated[float, Meta(ge=0.0, le=1000.0, description="least gain of a split")] = 0.0
+    missing: Annotated[
+        Literal["lowest", "learned"],
+        Meta(description="missing values: below all others, or on the side that each split prefers"),
+    ] = "lowest"
+    patience: Annotated[
+        int,
+        Meta(ge=0, le=1000, description="trees that may fail to improve the rows set aside; 0: grow all"),
+    ] = 0
+    column_share: Annotated[float, Meta(ge=0.01, le=1.0, description="share of columns a tree looks at")] = (
+        1.0
+    )
+    row_share: Annotated[float, Meta(ge=0.01, le=1.0, description="share of rows a tree looks at")] = 1.0
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="public seed of these draws")] = 0
+    rare: Annotated[bool, Meta(description="whether scores reach beyond 8 log-odds, as for rare events")] = (
+        False
+    )
+    monotone: Annotated[
+        dict[str, Literal["up", "down"]],
+        Meta(description="columns with which the risk may only rise or only fall: {column = 'up'}"),
+    ] = field(default_factory=dict)
+    leaves: Annotated[
+        Literal["shared", "asker"], Meta(description="leaf weights: stay shared, or the asker learns them")
+    ] = "shared"
+    gains: Annotated[bool, Meta(description="tell each owner the total gain of each own column")] = False
+
+
 class PlanOpenings(Struct, frozen=True):
     """What is opened to whom beyond the scores; the grant must allow each."""
 
@@ -174,7 +252,8 @@ class Plan(Struct, frozen=True):
     Attributes:
         name: name of the plan.
         purpose: purpose, as the grant must name it.
-        mode: trust mode, "aided" or "local".
+        mode: trust mode.
+        job: what is computed.
         parties: roles.
         match: matching; `match.identifier` maps both owners to their column.
         tables: what each owner brings, by party identifier.
@@ -184,11 +263,14 @@ class Plan(Struct, frozen=True):
         train: fitting.
         card: points.
         openings: what is opened to whom.
+        size: telling the number of common rows.
+        boosting: growing of boosted trees.
     """
 
     name: str
     purpose: str
-    mode: Literal["aided", "local"]
+    mode: Mode
+    job: PlanJob
     parties: Parties
     match: Match
     tables: dict[str, PlanTable]
@@ -198,25 +280,35 @@ class Plan(Struct, frozen=True):
     train: Train
     card: CardSettings
     openings: PlanOpenings
+    size: SizeSection
+    boosting: BoostSection
 
     @property
-    def owners(self) -> tuple[str, str]:
-        """Asker and provider: the two that bring a table."""
-        return (self.parties.asker, self.parties.provider)
+    def owners(self) -> tuple[str, ...]:
+        """Asker and providers: those that bring a table."""
+        return (self.parties.asker, *self.parties.providers)
 
     @property
     def members(self) -> tuple[str, ...]:
-        """All parties of the run: asker, provider and, in mode aided, the helper."""
+        """All parties of the run: asker, providers and, in mode aided, the helper."""
         return self.owners if self.parties.helper is None else (*self.owners, self.parties.helper)
 
-    def role(self, party_id: str) -> str:
-        """The role of a party: "asker", "provider" or "helper".
+    @property
+    def roles(self) -> dict[Role, str]:
+        """Party of each role, in the order of `members`."""
+        providers = self.parties.providers
+        found = {"asker": self.parties.asker}
+        found |= dict(zip(provider_roles(len(providers)), providers, strict=True))
+        return found if self.parties.helper is None else found | {"helper": self.parties.helper}
+
+    def role(self, party_id: str) -> Role:
+        """The role of a party: "asker", "provider", "provider2" and so on, or "helper".
 
         Raises:
             PlanError: the plan does not name this party.
         """
-        for role in ("asker", "provider", "helper"):
-            if getattr(self.parties, role) == party_id:
+        for role, name in self.roles.items():
+            if name == party_id:
                 return role
         raise PlanError(
             "plan {plan}: {party} has no role in it; it names {members}",
@@ -249,7 +341,15 @@ class _Document(Struct, frozen=True):
     openings: Annotated[PlanOpenings, Meta(description="what is opened to whom")] = field(
         default_factory=PlanOpenings
     )
+    size: Annotated[SizeSection, Meta(description="telling how many rows are common")] = field(
+        default_factory=SizeSection
+    )
+    boosting: Annotated[BoostSection, Meta(description="growing boosted trees")] = field(
+        default_factory=BoostSection
+    )
 
+
+_HEAD = _Head.__struct_fields__
 
 DOCUMENT: type[Struct] = _Document
 """The sections and keys of a plan file, with types, bounds and meanings; the manual is written from it."""
@@ -301,8 +401,9 @@ def is_table_name(text: str) -> bool:
 
 
 def encode_plan(plan: Plan) -> bytes:
-    """Canonical JSON of a plan: sorted keys, every default written out."""
-    return msgspec.json.encode(plan, order="sorted")
+    """Canonical JSON of a plan: sorted keys, every default of the sections that its job has written out."""
+    keys = (*_HEAD, "parties", *JOB_RULES[plan.job].sections)
+    return msgspec.json.encode({key: getattr(plan, key) for key in keys}, order="sorted")
 
 
 def decode_plan(data: bytes, name: str) -> Plan:
@@ -323,7 +424,7 @@ def decode_plan(data: bytes, name: str) -> Plan:
         raise PlanError(
             "{where}: {key} must be a section, got {got}", where=name, key="plan", got=type(raw).__name__
         )
-    head = {key: raw.pop(key) for key in ("name", "purpose", "mode") if key in raw}
+    head = {key: raw.pop(key) for key in _HEAD if key in raw}
     return _build({"plan": head, **_without_nulls(raw)}, Place(name))
 
 
@@ -339,26 +440,37 @@ def _without_nulls(raw: Any) -> Any:
 
 
 def _build(raw: dict[str, Any], place: Place) -> Plan:
-    _refuse_unbuilt_mode(raw, place)
     document = convert(_spread_identifier(raw), _Document, place)
     head = document.plan
     plan = Plan(
-        name=head.name,
-        purpose=head.purpose,
-        mode=head.mode,
-        **{key: getattr(document, key) for key in Plan.__struct_fields__[3:]},
+        **{key: getattr(head, key) for key in _HEAD},
+        **{key: getattr(document, key) for key in Plan.__struct_fields__[len(_HEAD) :]},
     )
-    for check in (_check_roles, _check_owners, _check_label, _check_columns, _check_binning):
+    _check_job(plan, raw, place)
+    for check in (_check_roles, _check_owners, _check_label, _check_columns, _check_binning, _check_boosting):
         check(plan, place)
     return plan
 
 
-def _refuse_unbuilt_mode(raw: dict[str, Any], place: Place) -> None:
-    head = raw.get("plan")
-    if isinstance(head, dict) and head.get("mode") == "pair":
+def _check_job(plan: Plan, raw: dict[str, Any], place: Place) -> None:
+    """Only sections that the job reads, and only a mode that it runs in: nothing is silently ignored."""
+    rules = JOB_RULES[plan.job]
+    for section in raw:
+        if section not in ("plan", "parties", *rules.sections):
+            raise PlanError(
+                "{where}: job {job} reads no section {section}; it reads {allowed}",
+                where=place.at(section),
+                job=plan.job,
+                section=section,
+                allowed=", ".join(rules.sections),
+            )
+    if plan.mode not in rules.modes:
         raise PlanError(
-            '{where}: mode "pair" is not built yet; use mode "aided" with a neutral helper',
+            "{where}: job {job} does not run in mode {mode}; it runs in {allowed}",
             where=place.at("plan", "mode"),
+            job=plan.job,
+            mode=plan.mode,
+            allowed=", ".join(rules.modes),
         )
 
 
@@ -368,7 +480,9 @@ def _spread_identifier(raw: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(match, dict) or not isinstance(parties, dict):
         return raw
     name = match.get("identifier")
+    further = parties.get("further_providers", [])
     owners = [parties.get(role) for role in ("asker", "provider")]
+    owners += further if isinstance(further, list) else [further]
     if not isinstance(name, str) or not all(isinstance(owner, str) for owner in owners):
         return raw
     return {**raw, "match": {**match, "identifier": dict.fromkeys(owners, name)}}
@@ -378,10 +492,21 @@ def _check_roles(plan: Plan, place: Place) -> None:
     where = place.at("parties")
     if plan.mode == "aided" and plan.parties.helper is None:
         raise PlanError('{where}: mode "aided" needs parties.helper, the neutral party', where=where)
-    if plan.mode == "local" and plan.parties.helper is not None:
+    if plan.mode != "aided" and plan.parties.helper is not None:
         raise PlanError(
-            '{where}: mode "local" has no helper; remove parties.helper or use mode "aided"',
+            '{where}: mode "{mode}" has no helper; remove parties.helper or use mode "aided"',
             where=where.at("helper"),
+            mode=plan.mode,
+        )
+    most = 1 if plan.mode == "local" else JOB_RULES[plan.job].providers_max
+    if len(plan.parties.providers) > most:
+        raise PlanError(
+            "{where}: job {job} in mode {mode} has at most {most} providers, got {got}",
+            where=where.at("further_providers"),
+            job=plan.job,
+            mode=plan.mode,
+            most=most,
+            got=len(plan.parties.providers),
         )
     twice = [party for party, count in Counter(plan.members).items() if count > 1]
     if twice:
@@ -390,7 +515,7 @@ def _check_roles(plan: Plan, place: Place) -> None:
         )
     if plan.match.protocol == "aided" and plan.mode != "aided":
         raise PlanError(
-            '{where}: match.protocol "aided" needs mode "aided"; use "dh"',
+            '{where}: match.protocol "aided" needs mode "aided"; use "dh" or "vole"',
             where=place.at("match", "protocol"),
         )
 
@@ -420,14 +545,22 @@ def _check_owners(plan: Plan, place: Place) -> None:
 
 
 def _check_label(plan: Plan, place: Place) -> None:
-    asker, provider = plan.owners
-    if plan.tables[provider].label is not None:
+    asker = plan.parties.asker
+    for provider in plan.parties.providers:
+        if plan.tables[provider].label is not None:
+            raise PlanError(
+                "{where}: the label belongs to the asker {asker}; remove it from the provider's table",
+                where=place.at("tables", provider, "label"),
+                asker=asker,
+            )
+    label = plan.tables[asker].label
+    if label is not None and not JOB_RULES[plan.job].label:
         raise PlanError(
-            "{where}: the label belongs to the asker {asker}; remove it from the provider's table",
-            where=place.at("tables", provider, "label"),
-            asker=asker,
+            "{where}: job {job} reads no label; remove it",
+            where=place.at("tables", asker, "label"),
+            job=plan.job,
         )
-    if plan.tables[asker].label is None:
+    if label is None and JOB_RULES[plan.job].label:
         raise PlanError(
             "{where}: {key} is missing",
             where=place.at("tables", asker),
@@ -438,6 +571,9 @@ def _check_label(plan: Plan, place: Place) -> None:
 def _check_columns(plan: Plan, place: Place) -> None:
     for party in plan.owners:
         table, where = plan.tables[party], place.at("tables", party, "columns")
+        needed = JOB_RULES[plan.job].columns or (plan.job == "join" and party != plan.parties.asker)
+        if not table.columns and needed:
+            raise PlanError("{where}: {key} is missing", where=place.at("tables", party), key=where.key)
         twice = [column for column, count in Counter(table.columns).items() if count > 1]
         if twice:
             raise PlanError("{where}: column {column} is listed twice", where=where, column=twice[0])
@@ -460,13 +596,21 @@ def _check_columns(plan: Plan, place: Place) -> None:
                     where=place.at("tables", party, "specials"),
                     key=place.at("tables", party, "specials", column).key,
                 )
-    asker, provider = (set(plan.tables[party].columns) for party in plan.owners)
-    if both := sorted(asker & provider):
-        raise PlanError(
-            "{where}: column {column} is named on both sides; variables of one card need different names",
-            where=place.at("tables", plan.parties.provider, "columns"),
-            column=both[0],
-        )
+    if JOB_RULES[plan.job].columns:
+        _check_names_differ(plan, place)
+
+
+def _check_names_differ(plan: Plan, place: Place) -> None:
+    seen = set(plan.tables[plan.parties.asker].columns)
+    for provider in plan.parties.providers:
+        own = set(plan.tables[provider].columns)
+        if both := sorted(seen & own):
+            raise PlanError(
+                "{where}: column {column} is named on both sides; variables of one card need different names",
+                where=place.at("tables", provider, "columns"),
+                column=both[0],
+            )
+        seen |= own
 
 
 def _check_binning(plan: Plan, place: Place) -> None:
@@ -476,4 +620,22 @@ def _check_binning(plan: Plan, place: Place) -> None:
             where=place.at("binning", "max_bins"),
             most=plan.binning.max_bins,
             fine=plan.binning.fine,
+        )
+
+
+def _check_boosting(plan: Plan, place: Place) -> None:
+    known = {column for party in plan.owners for column in plan.tables[party].columns}
+    for column in plan.boosting.monotone:
+        if column not in known:
+            raise PlanError(
+                "{where}: {key} names a column that is not among the columns used",
+                where=place.at("boosting", "monotone"),
+                key=place.at("boosting", "monotone", column).key,
+            )
+    if plan.boosting.patience > plan.boosting.trees:
+        raise PlanError(
+            "{where}: boosting.patience is {patience}, more than the {trees} trees",
+            where=place.at("boosting", "patience"),
+            patience=plan.boosting.patience,
+            trees=plan.boosting.trees,
         )

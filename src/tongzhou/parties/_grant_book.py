@@ -15,9 +15,11 @@ from typing import TypeVar
 import msgspec
 
 from tongzhou.errors import GrantError, NotFoundError, StorageError, VerificationError
+from tongzhou.parties._grant_drafts import active_approvers
 from tongzhou.parties._grant_rules import no_grant, no_runs_left, violations, was_revoked
-from tongzhou.parties._grant_store import GrantStore
+from tongzhou.parties._grant_store import grant_store
 from tongzhou.parties._grant_terms import Grant, GrantRequest, GrantTerms, check_terms
+from tongzhou.parties.approvals import check_approvals
 from tongzhou.parties.documents import sign_document, verify_document
 from tongzhou.parties.identity import Identity
 from tongzhou.parties.names import near_name
@@ -25,7 +27,6 @@ from tongzhou.parties.times import Clock, parse_utc, utc_now, utc_text
 
 __all__ = ["GRANT_KIND", "REVOCATION_KIND", "GrantBook", "GrantStatus", "GrantUse", "Revocation"]
 
-_FILE = "grants.db"
 GRANT_KIND = "grant"
 REVOCATION_KIND = "revocation"
 
@@ -99,7 +100,7 @@ class GrantBook:
     """
 
     def __init__(self, folder: Path, identity: Identity, *, clock: Clock = utc_now) -> None:
-        self._store = GrantStore(Path(folder) / _FILE)
+        self._store = grant_store(folder)
         self._identity = identity
         self._clock = clock
 
@@ -108,6 +109,7 @@ class GrantBook:
 
         Raises:
             DataError: the terms contradict themselves; the sentence names the field.
+            GrantError: the institution has approvers, so two of them must agree first: see `DraftBook`.
             StorageError: the book cannot be written.
         """
         checked = check_terms(terms, self._identity.party_id)
@@ -115,6 +117,12 @@ class GrantBook:
         grant = Grant(grant_id=f"g-{secrets.token_hex(5)}", provider=self._identity.party_id, **fields)
         document = sign_document(self._identity, GRANT_KIND, grant)
         with self._store.write() as book:
+            if active_approvers(book):
+                raise GrantError(
+                    "a grant of {party} needs the approval of two people; draft it, and let them approve it",
+                    party=self._identity.party_id,
+                    missing="approver",
+                )
             book.execute("INSERT INTO grants VALUES (?, ?)", (grant.grant_id, document))
         return grant
 
@@ -286,6 +294,8 @@ class GrantBook:
         me = self._identity
         try:
             body = verify_document(document, kind, body_type, me.public_key_bytes, signer=me.party_id)
+            if isinstance(body, Grant):
+                check_approvals(body)
         except VerificationError as error:
             raise StorageError(
                 "{file} is damaged at grant {grant}: {cause}",

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from tongzhou.errors import GrantError
-from tongzhou.parties._grant_terms import BIN_COUNTS, CARD_OPENINGS, Grant, GrantRequest
+from tongzhou.parties._grant_terms import BIN_COUNTS, CARD_OPENINGS, COLUMNLESS, Grant, GrantRequest
 from tongzhou.parties.names import near_name
 from tongzhou.parties.times import parse_utc, utc_text
 
@@ -197,7 +197,7 @@ def _table(case: _Case) -> GrantError | None:
 def _columns(case: _Case) -> GrantError | None:
     allowed = case.grant.columns
     refused = [name for name in case.request.columns if name not in allowed]
-    if not case.request.columns:
+    if not case.request.columns and not set(case.request.protocols) <= COLUMNLESS:
         return GrantError(
             "a request under grant {grant} must name at least one column", grant=case.grant.grant_id
         )

@@ -1,22 +1,12 @@
-"""The SQLite file below the book of grants.
+"""The tables of the book of grants."""
 
-Rollback journal with ``synchronous=EXTRA``: when a transaction is acknowledged, its data and the removal of
-its journal are on the disk, so a power cut cannot undo a revocation or give a used run back. A process
-killed in the middle leaves the file as it was.
-"""
-
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
-from tongzhou.errors import StorageError
-from tongzhou.parties import _files as files
+from tongzhou.parties._store import PartyStore
 
-__all__ = ["GrantStore"]
+__all__ = ["grant_store"]
 
-_SCHEMA_VERSION = 1
-# Two openers may both find an empty file: the second finds the tables made and goes on.
+_VERSION = 2  # 1 had no approvers, drafts and approvals
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS grants (grant_id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS revocations (
@@ -24,77 +14,15 @@ CREATE TABLE IF NOT EXISTS revocations (
 CREATE TABLE IF NOT EXISTS uses (
     grant_id TEXT NOT NULL REFERENCES grants, run_id TEXT NOT NULL, used_at TEXT NOT NULL,
     PRIMARY KEY (grant_id, run_id)) STRICT;
+CREATE TABLE IF NOT EXISTS approvers (
+    name TEXT NOT NULL, public_key TEXT NOT NULL, added_at TEXT NOT NULL, removed_at TEXT) STRICT;
+CREATE TABLE IF NOT EXISTS drafts (grant_id TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS approvals (
+    grant_id TEXT NOT NULL REFERENCES drafts, approver TEXT NOT NULL, document TEXT NOT NULL,
+    PRIMARY KEY (grant_id, approver)) STRICT;
 """
-# Writers hold the file for milliseconds; a longer wait means something is wrong.
-_BUSY_SECONDS = 10.0
 
 
-class GrantStore:
-    """Transactions on one file, which is made at the first of them.
-
-    Args:
-        path: the file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
-        """A view of one moment: other processes' writes do not show inside.
-
-        Raises:
-            StorageError: the file is damaged or cannot be opened.
-        """
-        with self._transaction("BEGIN") as connection:
-            yield connection
-
-    @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction at a time: all of it is on the disk at the end, or nothing.
-
-        Raises:
-            StorageError: the disk is full, the file is damaged or cannot be written.
-        """
-        with self._transaction("BEGIN IMMEDIATE") as connection:
-            yield connection
-
-    @contextmanager
-    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
-        try:
-            with closing(self._open()) as connection:
-                connection.execute(begin)
-                # Closing without COMMIT rolls back, so an error inside leaves nothing behind.
-                yield connection
-                connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise StorageError("{file} cannot be used: {cause}", file=self.path, cause=error) from error
-
-    def _open(self) -> sqlite3.Connection:
-        if not self.path.exists():
-            files.make_folder(self.path.parent)
-            # Made before SQLite does, so that it is never readable by others; SQLite takes an empty file.
-            files.touch_private(self.path)
-        connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
-        try:
-            connection.execute("PRAGMA synchronous = EXTRA")
-            connection.execute("PRAGMA foreign_keys = ON")
-            self._check_version(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _check_version(self, connection: sqlite3.Connection) -> None:
-        found = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found == 0:
-            connection.executescript(
-                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;"
-            )
-        elif found != _SCHEMA_VERSION:
-            raise StorageError(
-                "{file} was written in store version {found}; this software reads version {known}",
-                file=self.path,
-                found=found,
-                known=_SCHEMA_VERSION,
-            )
+def grant_store(folder: Path) -> PartyStore:
+    """The book in an institution's folder."""
+    return PartyStore(Path(folder) / "grants.db", _SCHEMA, version=_VERSION)

@@ -1,6 +1,8 @@
 """What a grant says, and the request that is held against it."""
 
+import re
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Literal, get_args
 
 import msgspec
@@ -10,33 +12,42 @@ from tongzhou.parties.names import check_party_id, near_name
 from tongzhou.parties.times import parse_utc, utc_text
 
 __all__ = [
+    "CONSENT_KEEPERS",
     "MODES",
     "PROTOCOLS",
+    "ConsentKeeper",
     "Grant",
     "GrantRequest",
     "GrantTerms",
     "Mode",
     "Openings",
+    "Price",
     "Protocol",
     "check_terms",
     "read_terms",
 ]
 
 Mode = Literal["aided", "pair", "local"]
-Protocol = Literal["match", "bin", "train", "score"]
+Protocol = Literal["match", "bin", "train", "score", "boost", "size", "join"]
 BinCounts = Literal["provider", "both"]
 CardOpening = Literal["shared", "own", "both"]
+ConsentKeeper = Literal["none", "asker", "provider"]
 
 MODES: tuple[str, ...] = get_args(Mode)
 PROTOCOLS: tuple[str, ...] = get_args(Protocol)
 BIN_COUNTS: tuple[str, ...] = get_args(BinCounts)
+COLUMNLESS = frozenset({"match", "size"})
+"""Computations that read no column but the identifier."""
 CARD_OPENINGS: tuple[str, ...] = get_args(CardOpening)
+CONSENT_KEEPERS: tuple[str, ...] = get_args(ConsentKeeper)
 
 MOST_REASONS = 8
 # Bounds that no honest grant meets; they keep a signed document and a sentence short.
 _MOST_ENTRIES = 1000
 _MOST_CHARACTERS = 200
 _MOST_RUNS = 1_000_000
+_CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
+_AMOUNT = re.compile(r"(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,6})?", re.ASCII)
 
 
 class Openings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -56,6 +67,24 @@ class Openings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     training_summary: bool = False
 
 
+class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the use of a grant costs.
+
+    Attributes:
+        currency: ISO 4217 code, three capital letters.
+        run: for each run that matched rows, a decimal number such as ``100.00``.
+        row: for each matched row of a run, a decimal number such as ``0.0500``.
+    """
+
+    currency: str
+    run: str = "0"
+    row: str = "0"
+
+    def of(self, rows: int) -> Decimal:
+        """The price of one run over `rows` matched rows, exactly."""
+        return Decimal(self.run) + Decimal(self.row) * rows
+
+
 class GrantTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a provider allows, before it is numbered and signed.
 
@@ -65,7 +94,8 @@ class GrantTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         purpose: the one purpose, as plans name it.
         legal_basis: consent, contract or law that the grant rests on, in words.
         table: the provider's table.
-        columns: columns of it that may enter a computation, without the identifier.
+        columns: columns of it that may enter a computation, without the identifier; may be empty where only
+            identifiers are matched.
         modes: trust modes that may be used.
         protocols: joint computations that may be run.
         openings: what may be opened.
@@ -74,6 +104,9 @@ class GrantTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         valid_from: first moment, ISO 8601 UTC.
         valid_until: first moment at which the grant no longer holds, ISO 8601 UTC.
         runs: how many runs may use it.
+        consents: who keeps the clients' consents that must cover each row used: the ``asker``, the
+            ``provider``, or nobody (``none``: the legal basis is another).
+        price: what a use costs; nothing, if left out.
     """
 
     askers: list[str]
@@ -90,6 +123,8 @@ class GrantTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     valid_from: str
     valid_until: str
     runs: int
+    consents: ConsentKeeper = "none"
+    price: Price | None = None
 
 
 class Grant(GrantTerms, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -98,10 +133,15 @@ class Grant(GrantTerms, frozen=True, forbid_unknown_fields=True, kw_only=True):
     Attributes:
         grant_id: unique for this provider.
         provider: party id of the provider.
+        approvals: signed approvals of the people who stand behind it, in the order of their names; empty
+            where the provider has no approvers.
+        approvers: public keys of those people, base64url, by name.
     """
 
     grant_id: str
     provider: str
+    approvals: list[str] = []
+    approvers: dict[str, str] = {}
 
 
 class GrantRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -138,12 +178,15 @@ def check_terms(terms: GrantTerms, provider: str) -> GrantTerms:
     _check_parties(terms, provider)
     for field in ("purpose", "legal_basis", "table"):
         _check_text(field, getattr(terms, field))
-    _check_entries("columns", terms.columns)
     _check_choices("protocols", terms.protocols, PROTOCOLS)
+    _check_entries("columns", terms.columns, least=0 if set(terms.protocols) <= COLUMNLESS else 1)
     _check_openings(terms.openings)
     _check_whole("minimum_rows", terms.minimum_rows, 1)
     _check_whole("minimum_bin_rows", terms.minimum_bin_rows, 1)
     _check_whole("runs", terms.runs, 1, _MOST_RUNS)
+    _check_choices("consents", [terms.consents], CONSENT_KEEPERS)
+    if terms.price is not None:
+        _check_price(terms.price)
     start = parse_utc(terms.valid_from, "valid_from")
     end = parse_utc(terms.valid_until, "valid_until")
     if not start < end:
@@ -232,6 +275,23 @@ def _check_openings(openings: Openings) -> None:
         raise DataError("training_summary of a grant must be true or false")
 
 
+def _check_price(price: Price) -> None:
+    if not _CURRENCY.fullmatch(price.currency):
+        raise DataError(
+            "price.currency of a grant must be three capital letters such as CNY, got {got}",
+            got=ascii(price.currency[:20]),
+        )
+    for field in ("run", "row"):
+        amount = getattr(price, field)
+        if not _AMOUNT.fullmatch(amount):
+            raise DataError(
+                "price.{field} of a grant must be a number such as 100.00, at most 12 digits before and 6 "
+                "after the point, got {got}",
+                field=field,
+                got=ascii(amount[:30]),
+            )
+
+
 def _check_whole(field: str, number: object, low: int, high: int = 2**53) -> None:
     whole = isinstance(number, int) and not isinstance(number, bool)
     if not whole or not low <= number <= high:  # type: ignore[operator]
@@ -255,9 +315,10 @@ def read_terms(fields: Mapping[str, object], provider: str) -> GrantTerms:
         DataError: an unknown or missing field, a wrong type, or terms that contradict themselves.
     """
     _check_names(fields, GrantTerms, "grant")
-    openings = fields.get("openings", {})
-    if isinstance(openings, Mapping):
-        _check_names(openings, Openings, "openings")
+    for name, kind in (("openings", Openings), ("price", Price)):
+        inner = fields.get(name)
+        if isinstance(inner, Mapping):
+            _check_names(inner, kind, name)
     try:
         terms = msgspec.convert(fields, GrantTerms)
     except msgspec.ValidationError as error:

@@ -7,7 +7,7 @@ field, no field that the body does not know, no second spelling of the same cont
 """
 
 import re
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -15,10 +15,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tongzhou.errors import VerificationError
 from tongzhou.parties.canonical import base64url, canonical_json, from_base64url
-from tongzhou.parties.identity import Identity
 from tongzhou.parties.names import shown
 
-__all__ = ["MAX_DOCUMENT_BYTES", "DocumentHeader", "read_header", "sign_document", "verify_document"]
+__all__ = [
+    "MAX_DOCUMENT_BYTES",
+    "DocumentHeader",
+    "Signer",
+    "read_header",
+    "sign_document",
+    "verify_document",
+]
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 
@@ -48,7 +54,18 @@ class DocumentHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.typ.removeprefix(_TYPE_PREFIX)
 
 
-def sign_document(identity: Identity, kind: str, body: msgspec.Struct) -> str:
+class Signer(Protocol):
+    """Whoever can sign: an institution, or a person who approves."""
+
+    @property
+    def party_id(self) -> str:
+        """The name that the document's header gives."""
+
+    def sign(self, data: bytes) -> bytes:
+        """Ed25519 signature of `data`."""
+
+
+def sign_document(identity: Signer, kind: str, body: msgspec.Struct) -> str:
     """Sign `body` as a document of `kind`.
 
     Args:

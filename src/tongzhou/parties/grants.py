@@ -13,33 +13,41 @@ from tongzhou.parties._grant_book import (
     GrantUse,
     Revocation,
 )
+from tongzhou.parties._grant_drafts import DraftBook, GrantDraft
 from tongzhou.parties._grant_rules import check_bin_rows, check_grant, check_rows, violations
 from tongzhou.parties._grant_terms import (
     MODES,
     PROTOCOLS,
+    ConsentKeeper,
     Grant,
     GrantRequest,
     GrantTerms,
     Mode,
     Openings,
+    Price,
     Protocol,
     check_terms,
     read_terms,
 )
+from tongzhou.parties.approvals import check_approvals
 from tongzhou.parties.documents import read_header, verify_document
 from tongzhou.parties.trust import TrustStore
 
 __all__ = [
     "MODES",
     "PROTOCOLS",
+    "ConsentKeeper",
+    "DraftBook",
     "Grant",
     "GrantBook",
+    "GrantDraft",
     "GrantRequest",
     "GrantStatus",
     "GrantTerms",
     "GrantUse",
     "Mode",
     "Openings",
+    "Price",
     "Protocol",
     "Revocation",
     "check_bin_rows",
@@ -67,6 +75,7 @@ def verify_grant(document: str, trust: TrustStore) -> Grant:
     card = trust.get(read_header(document).kid)
     grant = verify_document(document, GRANT_KIND, Grant, card.public_key_bytes)
     _check_provider(grant.provider, card.party_id)
+    check_approvals(grant)
     return grant
 
 

@@ -8,7 +8,7 @@ need those counts only.
 from ._bins import Bins
 from ._fine import FINE_BINS_MAX, fine_bins
 from ._merge import Direction, MergedBins, Monotone, merge_bins
-from ._woe import SMOOTHING, BinTable, bin_table
+from ._woe import SMOOTHING, BinTable, bin_table, evidence
 
 __all__ = [
     "FINE_BINS_MAX",
@@ -19,6 +19,7 @@ __all__ = [
     "MergedBins",
     "Monotone",
     "bin_table",
+    "evidence",
     "fine_bins",
     "merge_bins",
 ]

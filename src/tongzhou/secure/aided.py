@@ -16,21 +16,29 @@ Every party runs the same lines. What a role does differently stands in the few 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from tongzhou.errors import ProtocolError
+from tongzhou.secure.engine import BinLabels, CountOpening, Counts, Engine, Hidden
 from tongzhou.secure.party import OWNERS, Party, Role, other_owner
 from tongzhou.secure.prg import SEED_BYTES, Stream, new_seed
-from tongzhou.secure.ring import Words, matrix_times_rows, rows_times_matrix
-from tongzhou.secure.shared import Shared
+from tongzhou.secure.ring import Words, encode_bounded, matrix_times_rows, rows_times_matrix
+from tongzhou.secure.series import Series, multiples, series_factors
+from tongzhou.secure.shared import Shared, join
+from tongzhou.secure.shuffling import deal_shuffles, events_in_bins
 from tongzhou.wire.messages import ArraySpec
 
-__all__ = ["AidedEngine", "Hidden"]
+__all__ = ["AidedEngine"]
+
+T = TypeVar("T")
 
 _CHUNK_BYTES = 64 << 20
 """Large matrices travel in pieces of about this size, far below the frame bound."""
+
+_CHUNK_ROWS = 1 << 12
+"""Rows of a series handled at a time: the working arrays of one chunk stay in the second-level cache."""
 
 _Bilinear = Callable[[Words, Words], Words]
 
@@ -38,29 +46,7 @@ _HALF_RANGE = np.uint64(1 << 62)
 _LOW_63 = np.uint64((1 << 63) - 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Hidden:
-    """A private matrix of one owner, of which the other holds only a masked form.
-
-    Attributes:
-        owner: role that knows the matrix.
-        columns: number of variables d.
-        rows: number of rows n.
-        words: ``(d, n)``: the matrix at its owner, matrix minus mask at the other owner, mask at the helper.
-    """
-
-    owner: Role
-    columns: int
-    rows: int
-    words: Words
-
-    def some(self, rows: slice) -> "Hidden":
-        """The same matrix with fewer rows."""
-        words = np.ascontiguousarray(self.words[:, rows])
-        return Hidden(self.owner, self.columns, words.shape[1], words)
-
-
-class AidedEngine:
+class AidedEngine(Engine):
     """The primitives of `aided` mode, seen from one party.
 
     Args:
@@ -68,7 +54,7 @@ class AidedEngine:
     """
 
     def __init__(self, party: Party) -> None:
-        self.party = party
+        super().__init__(party)
         self._streams: dict[Role, Stream] = {}
 
     def start(self) -> None:
@@ -90,48 +76,21 @@ class AidedEngine:
                 )
             self._streams[role] = Stream(seed)
 
-    @property
-    def is_owner(self) -> bool:
-        """Whether this party holds shares."""
-        return self.party.is_owner
-
     def stream(self, role: Role) -> Stream:
         """The stream shared by the helper and one owner."""
         return self._streams[role]
 
-    # --- values in and out ---------------------------------------------------------------------------
-
-    def own(self, owner: Role, shape: tuple[int, ...], words: Words | None) -> Shared:
-        """Take a private value of one owner as a shared value, without sending anything."""
-        if not self.is_owner:
-            return Shared(shape, None)
-        if self.party.role == owner:
-            return Shared(shape, words)
-        return Shared(shape, np.zeros(shape, dtype=np.uint64))
-
-    def add_public(self, value: Shared, words: Words) -> Shared:
-        """Add a public value (one owner's share moves)."""
-        if self.party.role != "asker" or value.share is None:
-            return value
-        return Shared(value.shape, value.share + words)
-
-    def open(self, value: Shared, *, what: str, receivers: Sequence[Role], reason: str) -> Words | None:
-        """Open a shared value to the receivers and record it.
-
-        Returns:
-            The value at a receiver; ``None`` elsewhere. The helper never receives.
-        """
+    def announce(self, tag: str, value: T | None, kind: type[T], *, what: str = "", reason: str = "") -> T:
+        """Owners pass what they know and the asker tells it to the helper, which is told."""
         party = self.party
-        party.record(what, int(np.prod(value.shape)), receivers, reason)
-        if value.share is None:
-            return None
-        tag = f"open.{what}"
-        if other_owner(party.role) in receivers:
-            party.peer.send(tag, None, [np.ascontiguousarray(value.share)])
-        if party.role not in receivers:
-            return None
-        _, (theirs,) = party.peer.recv(tag, None, [ArraySpec("<u8", value.shape)])
-        return value.share + theirs
+        if what:
+            party.record(what, 1, ("helper",), reason)
+        if value is None:
+            told, _ = party.link("asker").recv(tag, kind)
+            return told
+        if party.role == "asker":
+            party.link("helper").send(tag, value)
+        return value
 
     # --- private matrices ------------------------------------------------------------------------------
 
@@ -164,6 +123,15 @@ class AidedEngine:
         """Each row of a private matrix times a shared factor ``(n,)``: shared ``(d, n)``."""
         return self._product("scale", matrix, factors, (matrix.columns, matrix.rows), np.multiply)
 
+    def weighted_gram(self, asker: Hidden, provider: Hidden, factors: Shared) -> Shared:
+        """Each block is scaled by the factors, and the scaled rows are summed against both blocks."""
+        asker_rows = self.scale_rows(asker, factors)
+        provider_rows = self.scale_rows(provider, factors)
+        cross = self.transpose_times(provider, asker_rows)
+        left = join(self.transpose_times(asker, asker_rows), cross)
+        right = join(cross.transposed(), self.transpose_times(provider, provider_rows))
+        return join(left.transposed(), right.transposed())
+
     def _product(
         self, name: str, matrix: Hidden, operand: Shared, shape: tuple[int, ...], operation: _Bilinear
     ) -> Shared:
@@ -177,16 +145,62 @@ class AidedEngine:
         tag = f"product.{name}"
         if operand.share is None:
             mask = self.stream(other).words(*operand.shape)
-            correction = operation(matrix.words, mask) - self.stream(other).words(*shape)
+            correction = operation(matrix.held, mask) - self.stream(other).words(*shape)
             self.party.link(owner).send(tag, None, [correction])
             return Shared(shape, None)
         if self.party.role == other:
             mask = self.stream(other).words(*operand.shape)
             self.party.peer.send(tag, None, [operand.share - mask])
-            return Shared(shape, operation(matrix.words, mask) + self.stream(other).words(*shape))
+            return Shared(shape, operation(matrix.held, mask) + self.stream(other).words(*shape))
         _, (masked,) = self.party.peer.recv(tag, None, [ArraySpec("<u8", operand.shape)])
         _, (correction,) = self.party.link("helper").recv(tag, None, [ArraySpec("<u8", shape)])
-        return Shared(shape, operation(matrix.words, operand.share + masked) + correction)
+        return Shared(shape, operation(matrix.held, operand.share + masked) + correction)
+
+    # --- functions of shared numbers ---------------------------------------------------------------------
+
+    def angles(self, logits: Shared) -> Words:
+        """Angles opened under uniform masks: at the owners the masked angles, at the helper the masks."""
+        (rows,) = logits.shape
+        if logits.share is None:
+            return self.stream(OWNERS[0]).words(rows) + self.stream(OWNERS[1]).words(rows)
+        masked = logits.share - self.stream(self.party.role).words(rows)
+        (opened,) = self._exchange("angle", masked)
+        return opened
+
+    def sum_series(self, angles: Words, series: Series, *, dealt_bits: int, bits: int) -> Shared:
+        """The helper deals sines and cosines of the masks; the owners combine by the addition theorems."""
+        rows = len(angles)
+        total = np.empty(rows, dtype=np.uint64) if self.is_owner else None
+        for start in range(0, rows, _CHUNK_ROWS):
+            part = angles[start : start + _CHUNK_ROWS]
+            dealt = self._multiples(part, len(series.coefficients), dealt_bits)
+            if total is not None and dealt is not None:
+                factors = encode_bounded(series_factors(part, series), bits - dealt_bits)
+                np.einsum("kn,kn->n", factors, dealt, out=total[start : start + _CHUNK_ROWS])
+        return Shared((rows,), total)
+
+    def _multiples(self, masks: Words, harmonics: int, bits: int) -> Words | None:
+        """Shares of cos(k r) and sin(k r) of the masks, ``(2K, n)``; the helper, which knows them, deals."""
+        shape = (2 * harmonics, len(masks))
+        if self.party.role == "asker":
+            return self.stream("asker").words(*shape)
+        if self.party.role == "provider":
+            return self.party.link("helper").recv("deal.angle", None, [ArraySpec("<u8", shape)])[1][0]
+        values = encode_bounded(multiples(masks, harmonics), bits)
+        values -= self.stream("asker").words(*shape)
+        self.party.link("provider").send("deal.angle", None, [values])
+        return None
+
+    # --- counts ------------------------------------------------------------------------------------------
+
+    def count_labels(
+        self, rows: int, bins: Sequence[int], given: BinLabels, opening: CountOpening
+    ) -> list[Counts] | None:
+        """By shuffles that the helper deals; see `tongzhou.secure.shuffling`."""
+        if not self.is_owner:
+            deal_shuffles(self.party, self._streams, rows, len(bins))
+            return None
+        return events_in_bins(self.party, self.stream(self.party.role), rows, given, opening)
 
     # --- shared by shared --------------------------------------------------------------------------------
 

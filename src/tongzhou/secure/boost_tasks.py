@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import msgspec
 
-from tongzhou.errors import PlanError
-from tongzhou.secure.aided import AidedEngine
 from tongzhou.secure.boost_clear import ClearBoost, boost_clear, score_boost_clear
 from tongzhou.secure.boost_model import BoostModel, reachable
 from tongzhou.secure.boost_scoring import BoostShape, check_new, score_boosted
@@ -13,7 +11,7 @@ from tongzhou.secure.boost_settings import BoostSettings, LeafOpening
 from tongzhou.secure.boosting import Boosted, boost
 from tongzhou.secure.logistic import OwnerBlock
 from tongzhou.secure.ring import Reals
-from tongzhou.secure.tasks import SUPPORT, Seat
+from tongzhou.secure.tasks import Seat
 
 __all__ = ["BoostScoreInput", "BoostScoreTask", "BoostTask"]
 
@@ -36,7 +34,7 @@ class BoostTask:
         """Train; ``None`` at the helper."""
         if seat.mode == "local":
             return seat.meet(own, self.clear)
-        return boost(_aided(seat, "boost"), self.settings, own, leaves=self.leaves, gains=self.gains)
+        return boost(seat.helped_engine("boost"), self.settings, own, leaves=self.leaves, gains=self.gains)
 
     def clear(self, asker: OwnerBlock, provider: OwnerBlock) -> tuple[Boosted, Boosted]:
         """The same model in float64."""
@@ -75,7 +73,7 @@ class BoostScoreTask:
         if seat.mode == "local":
             return seat.meet(own, self.clear)
         model, values = (None, None) if own is None else (own.model, own.values)
-        return score_boosted(_aided(seat, "boost_score"), self._shape, model, values)
+        return score_boosted(seat.helped_engine("boost_score"), self._shape, model, values)
 
     def clear(self, asker: BoostScoreInput, provider: BoostScoreInput) -> tuple[Reals, None]:
         """The same scores in one process."""
@@ -87,16 +85,3 @@ class BoostScoreTask:
     @property
     def _shape(self) -> BoostShape:
         return BoostShape(self.rows, self.trees, self.depth)
-
-
-def _aided(seat: Seat, task: str) -> AidedEngine:
-    """The engine with a helper: no other deals what these protocols need."""
-    engine = seat.engine(task)
-    if not isinstance(engine, AidedEngine):
-        raise PlanError(
-            "{task} does not run in mode {mode}; it runs in {allowed}",
-            task=task,
-            mode=seat.mode,
-            allowed=", ".join(SUPPORT[task]),
-        )
-    return engine

@@ -3,29 +3,28 @@
 Statement
     As `tongzhou.secure.logistic`, of which this is a part: nothing is opened here.
 
-Each owner's block is scaled by the shared slopes (a product with a private matrix), and the scaled rows are
-summed against both blocks. A Newton step needs the matrix only roughly, so that training takes a sample of
-evenly spread rows (`sample_step`); standard errors take all rows, a piece at a time, so that memory stays
-bounded.
+The engine sums both owners' rows with the shared slopes as weights. A Newton step needs the matrix only
+roughly, so that training takes a sample of evenly spread rows (`sample_step`); standard errors take all rows,
+a piece at a time, so that memory stays bounded.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from tongzhou.secure.aided import AidedEngine, Hidden
+from tongzhou.secure.engine import Engine, Hidden
 from tongzhou.secure.linear import MATRIX_BITS
 from tongzhou.secure.ring import encode
-from tongzhou.secure.shared import Shared, join
+from tongzhou.secure.shared import Shared
 from tongzhou.secure.staircase import Angles, Staircase
 from tongzhou.secure.whitening import row_bits
 
 __all__ = ["Curvature", "Scales", "sample_step"]
 
 _SAMPLE_SHARE = 8
-_SAMPLE_LEAST, _SAMPLE_MOST = 1 << 13, 1 << 16
+_SAMPLE_MOST = 1 << 16
 """Rows of the curvature for a step: one in eight, within bounds. With d columns and m rows the matrix, and so
-the rate of the steps, is right to about sqrt(d / m): 5 % for 20 columns of the least sample."""
+the rate of the steps, is right to about sqrt(d / m): 5 % for 20 columns and 8,192 rows."""
 
 _PIECE_ROWS = 1 << 16
 _CURVATURE_BITS = 63
@@ -34,9 +33,9 @@ _FULL_BLOCKS = (11, 13, 18)
 _PIECE_ROWS = 1 << 16
 
 
-def sample_step(rows: int) -> int:
-    """Every which row the curvature for a training step takes."""
-    return max(1, rows // min(max(rows // _SAMPLE_SHARE, _SAMPLE_LEAST), _SAMPLE_MOST))
+def sample_step(rows: int, least: int) -> int:
+    """Every which row the curvature for a training step takes, so that at least about `least` remain."""
+    return max(1, -(-rows // min(max(rows // _SAMPLE_SHARE, least), _SAMPLE_MOST)))
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Curvature:
         angles: the logits, masked.
     """
 
-    engine: AidedEngine
+    engine: Engine
     scales: Scales
     asker: Hidden
     provider: Hidden
@@ -91,7 +90,7 @@ class Curvature:
     def sampled(self) -> Shared:
         """Shared ``(d, d)`` with `MATRIX_BITS`, from a sample of the rows."""
         rows = self.asker.rows
-        chosen = slice(0, rows, sample_step(rows))
+        chosen = slice(0, rows, sample_step(rows, self.engine.sample_least))
         count = len(range(rows)[chosen])
         bits = row_bits(count)
         # Columns are scaled for all rows; a sample of them is shorter by the share that is left out.
@@ -113,20 +112,18 @@ class Curvature:
     def _sum(self, rows: slice, share: float, harmonics: int, bits: int) -> Shared:
         """Shared sum over some rows, with all the bits of the product."""
         engine = self.engine
-        everything = rows == slice(0, self.asker.rows, 1)
-        asker = self.asker if everything else self.asker.some(rows)
-        provider = self.provider if everything else self.provider.some(rows)
+        asker, provider = self.asker, self.provider
+        if rows != slice(0, asker.rows, 1):
+            sampled = (rows.step or 1) > 1
+            asker, provider = (
+                engine.sample(matrix, rows) if sampled else matrix.some(rows) for matrix in (asker, provider)
+            )
         slope_bits = self.scales.slope(bits)
         # Few bits for the dealt cosines, whose rounding averages out, so that small coefficients survive.
         series = self.staircase.slope.first(harmonics).times(share)
         slopes = self.angles.some(rows).sum(series, dealt_bits=slope_bits * 2 // 5, bits=slope_bits)
         slopes = engine.add_public(slopes, encode(np.array(share * self.staircase.line), slope_bits))
-        asker_rows = engine.scale_rows(asker, slopes)
-        provider_rows = engine.scale_rows(provider, slopes)
-        cross = engine.transpose_times(provider, asker_rows)
-        left = join(engine.transpose_times(asker, asker_rows), cross)
-        right = join(cross.transposed(), engine.transpose_times(provider, provider_rows))
-        return join(left.transposed(), right.transposed())
+        return engine.weighted_gram(asker, provider, slopes)
 
     def _finished(self, total: Shared) -> Shared:
         return self.engine.truncate(total, _CURVATURE_BITS - MATRIX_BITS)

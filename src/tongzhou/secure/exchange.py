@@ -1,17 +1,17 @@
-"""Where the two owners of one process meet in mode `local`: both hand in, one computes, each takes its part.
+"""Where the owners of one process meet in mode `local`: all hand in, one computes, each takes its part.
 
 Statement
-    Parties: both owners, as two threads of one process.
+    Parties: two or more owners, as threads of one process.
     Who learns what: the process learns everything. Nothing is protected.
     For: playing a whole job in one process, with the same steps as in a protected mode.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from threading import Condition
 from typing import Any, TypeVar, cast
 
 from tongzhou.errors import ConflictError, PeerError, TongzhouError
-from tongzhou.secure.party import Role, other_owner
+from tongzhou.secure.party import OWNERS, Role
 
 __all__ = ["Exchange"]
 
@@ -22,10 +22,10 @@ _TIMEOUT_S = 120.0
 
 
 class Exchange:
-    """A rendezvous of asker and provider, used for one task after another.
+    """A rendezvous of asker and providers, used for one task after another.
 
     Args:
-        timeout_s: how long one owner waits for the other, in seconds.
+        timeout_s: how long one owner waits for the others, in seconds.
     """
 
     def __init__(self, timeout_s: float = _TIMEOUT_S) -> None:
@@ -43,15 +43,41 @@ class Exchange:
             PeerError: the other owner left or did not come in time.
             ConflictError: the role is taken already.
         """
+
+        def both(inputs: Mapping[Role, In]) -> Mapping[Role, Out]:
+            return dict(zip(OWNERS, clear(*(inputs[owner] for owner in OWNERS)), strict=True))
+
+        return self.gather(role, own, OWNERS, both)
+
+    def gather(
+        self,
+        role: Role,
+        own: In,
+        everybody: Sequence[Role],
+        clear: Callable[[Mapping[Role, In]], Mapping[Role, Out]],
+    ) -> Out:
+        """Hand in `own` and take this role's part of what is computed from everybody's input.
+
+        Args:
+            role: who hands in.
+            own: its input.
+            everybody: all roles that meet, the same at each of them.
+            clear: takes the inputs by role, gives the results by role.
+
+        Raises:
+            TongzhouError: what `clear` raised; all owners get it.
+            PeerError: another owner left or did not come in time.
+            ConflictError: the role is taken already.
+        """
         with self._changed:
             if role in self._inputs or role in self._outputs:
                 raise ConflictError("{role} is in the exchange already", role=role)
             self._inputs[role] = own
-            if len(self._inputs) == 2:
+            if set(self._inputs) == set(everybody):
                 self._compute(clear)
                 self._changed.notify_all()
             else:
-                self._wait(role)
+                self._wait(role, everybody)
             result = self._outputs.pop(role)
         if isinstance(result, TongzhouError):
             # Each thread raises an error of its own, so that neither sees the other's trace.
@@ -59,31 +85,40 @@ class Exchange:
         return cast("Out", result)
 
     def leave(self, role: Role) -> None:
-        """Tell the other owner not to wait: this one does not come back."""
+        """Tell the other owners not to wait: this one does not come back."""
         with self._changed:
             self._left.add(role)
             self._changed.notify_all()
 
-    def _compute(self, clear: Callable[[Any, Any], tuple[Any, Any]]) -> None:
-        asker, provider = self._inputs["asker"], self._inputs["provider"]
+    def _compute(self, clear: Callable[[Mapping[Role, Any]], Mapping[Role, Any]]) -> None:
+        inputs = dict(self._inputs)
         self._inputs.clear()
-        results: tuple[Any, Any] = (PeerError("the other owner stopped"),) * 2
+        results: Mapping[Role, Any] = dict.fromkeys(inputs, PeerError("the other owner stopped"))
         try:
-            results = clear(asker, provider)
+            results = clear(inputs)
         except TongzhouError as error:
-            results = (error, error)
+            results = dict.fromkeys(inputs, error)
         finally:
-            self._outputs["asker"], self._outputs["provider"] = results
+            self._outputs.update({role: results.get(role) for role in inputs})
             self._changed.notify_all()
 
-    def _wait(self, role: Role) -> None:
-        other = other_owner(role)
+    def _wait(self, role: Role, everybody: Sequence[Role]) -> None:
         met = self._changed.wait_for(
-            lambda: role in self._outputs or other in self._left, timeout=self._timeout_s
+            lambda: role in self._outputs or self._missing(role, everybody) & self._left,
+            timeout=self._timeout_s,
         )
         if role in self._outputs:
             return
         del self._inputs[role]
+        missing = self._missing(role, everybody)
         if met:
-            raise PeerError("the {other} left before both had met", other=other)
-        raise PeerError("the {other} did not come within {seconds:g} s", other=other, seconds=self._timeout_s)
+            gone = next(other for other in everybody if other in missing & self._left)
+            raise PeerError("the {other} left before both had met", other=gone)
+        raise PeerError(
+            "the {other} did not come within {seconds:g} s",
+            other=next((other for other in everybody if other in missing), role),
+            seconds=self._timeout_s,
+        )
+
+    def _missing(self, role: Role, everybody: Sequence[Role]) -> set[Role]:
+        return {other for other in everybody if other != role and other not in self._inputs}

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tongzhou.secure.aided import AidedEngine
 from tongzhou.secure.shared import Shared
 
-__all__ = ["Halved", "Halves", "reduced", "stack_halves"]
+__all__ = ["Halved", "Halves", "own_halves", "reduced", "stack_halves"]
 
 Halves = NDArray[np.uint32]
 
@@ -64,6 +64,13 @@ class Halved:
     def at(self, place: int) -> Halved:
         """One place of the last axis."""
         return Halved(self.shape[:-1], None if self.share is None else self.share[..., place])
+
+
+def own_halves(engine: AidedEngine, values: Halves | None, shape: tuple[int, ...]) -> Halved:
+    """Numbers that one owner knows, as shared numbers: the other, which passes ``None``, holds zeros."""
+    if not engine.is_owner:
+        return Halved(shape, None)
+    return Halved(shape, np.zeros(shape, dtype=np.uint32) if values is None else values)
 
 
 def stack_halves(values: list[Halved], axis: int = -1) -> Halved:

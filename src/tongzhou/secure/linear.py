@@ -11,11 +11,11 @@ bits, which must stay below 62.
 
 import numpy as np
 
-from tongzhou.secure.aided import AidedEngine
+from tongzhou.secure.engine import Engine
 from tongzhou.secure.ring import encode
 from tongzhou.secure.shared import Shared, join, zeros
 
-__all__ = ["INVERSE_BITS", "MATRIX_BITS", "MAX_DOUBLINGS", "invert"]
+__all__ = ["INVERSE_BITS", "MATRIX_BITS", "MAX_DOUBLINGS", "invert", "refine"]
 
 MATRIX_BITS = 28
 """Fractional bits of the matrix to invert."""
@@ -26,7 +26,7 @@ INVERSE_BITS = 20
 MAX_DOUBLINGS = 61 - MATRIX_BITS - INVERSE_BITS
 
 
-def invert(engine: AidedEngine, matrix: Shared, *, doublings: int) -> Shared:
+def invert(engine: Engine, matrix: Shared, *, doublings: int) -> Shared:
     """Inverse of a shared symmetric matrix with eigenvalues in (0, 1].
 
     Args:
@@ -47,3 +47,30 @@ def invert(engine: AidedEngine, matrix: Shared, *, doublings: int) -> Shared:
         product = engine.matmul(join(inverse, rest), rest, drop=MATRIX_BITS)
         inverse, rest = inverse + product.part(0, size), product.part(size, 2 * size)
     return inverse + engine.matmul(inverse, rest, drop=MATRIX_BITS)
+
+
+def refine(engine: Engine, matrix: Shared, guess: Shared, *, doublings: int) -> Shared:
+    """Inverse of a shared symmetric matrix H from a guess M of it, with eigenvalues of M H in (0, 2).
+
+    The same product with ``R = I - M H`` and M behind it. A good guess needs few doublings.
+
+    Args:
+        engine: who computes.
+        matrix: shared ``(d, d)`` with `MATRIX_BITS`.
+        guess: shared ``(d, d)`` with `INVERSE_BITS`.
+        doublings: factors, at least 1; what is left of an eigenvalue r of R is ``r^(2^doublings)``.
+
+    Returns:
+        Shared ``(d, d)`` with `INVERSE_BITS`.
+    """
+    size = matrix.shape[0]
+    moved = engine.matmul(guess, matrix, drop=INVERSE_BITS).scaled(-1)
+    rest, inverse = engine.add_public(moved, encode(np.eye(size), MATRIX_BITS)), guess
+    for _ in range(doublings - 1):
+        both = join(rest.transposed(), inverse.transposed()).transposed()
+        product = engine.matmul(rest, both, drop=MATRIX_BITS).transposed()
+        rest, inverse = (
+            product.part(0, size).transposed(),
+            inverse + product.part(size, 2 * size).transposed(),
+        )
+    return inverse + engine.matmul(rest, inverse, drop=MATRIX_BITS)

@@ -21,7 +21,7 @@ from tongzhou.secure.logistic import (
     OwnerFit,
     row_block_bits,
 )
-from tongzhou.secure.matching import MatchSettings, Places
+from tongzhou.secure.match_rules import MatchSettings, Places
 from tongzhou.secure.party import OWNERS
 from tongzhou.secure.refusals import no_label, not_converged, one_class, too_few_common, undefined_weights
 from tongzhou.secure.ring import Reals, Words, decode, encode

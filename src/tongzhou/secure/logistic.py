@@ -1,16 +1,18 @@
-"""Joint logistic regression of two owners with a helper: weights, residuals and predictions stay shared.
+"""Joint logistic regression of two owners: weights, residuals and predictions stay shared.
 
 Statement
-    Parties: asker (its own columns and the label), provider (its own columns), helper.
+    Parties: asker (its own columns and the label), provider (its own columns), and in mode `aided` a
+    helper.
     Who learns what: both owners learn the number of rows and columns, the event rate rounded to two
     digits (it sets the first step), and the length of the gradient after each step (it decides whether to go
     on). At the end the openings that the grant names: each owner its own weights and their covariance, or
     nobody anything (weights stay shared); see `window` for what is told of the range of scores. The helper
-    learns the shapes, whether events are rare, and which kind of step was made each time.
-    Assumption: as `tongzhou.secure.aided`.
-    Cost: with n rows, d columns (d_a of them the asker's, the intercept included; d_p the provider's) and K
-    harmonics: once 8 n (2 d_a + d_p + 2) bytes; an evaluation 8 n (6 + 2 K) bytes; a curvature matrix
-    8 m (2 d + d_a + 2 + 2 K) bytes on its m rows, and 1 + 2 doublings rounds for its inverse.
+    learns the shapes, whether events are rare, which kind of step was made each time, and how long a series.
+    Assumption: as the engine of the mode, `tongzhou.secure.aided` or `tongzhou.secure.pair`.
+    Cost: in mode `aided` with n rows, d columns (d_a of them the asker's, the intercept included; d_p the
+    provider's) and K harmonics: once 8 n (2 d_a + d_p + 2) bytes; an evaluation 8 n (6 + 2 K) bytes; a
+    curvature matrix 8 m (2 d + d_a + 2 + 2 K) bytes on its m rows, and 1 + 2 doublings rounds for its
+    inverse.
     Method: Newton's iteration with a curvature matrix that is kept while that is cheaper than a new one (a
     chord method); see `staircase` for the logistic function, `curvature` for the matrix and `linear` for its
     inverse.
@@ -31,11 +33,11 @@ import msgspec
 import numpy as np
 
 from tongzhou.errors import DataError, ProtocolError
-from tongzhou.secure.aided import AidedEngine, Hidden
 from tongzhou.secure.curvature import Curvature, Scales, sample_step
-from tongzhou.secure.linear import INVERSE_BITS, MATRIX_BITS, MAX_DOUBLINGS, invert
+from tongzhou.secure.engine import Engine, Hidden
+from tongzhou.secure.linear import INVERSE_BITS, MATRIX_BITS, MAX_DOUBLINGS, invert, refine
 from tongzhou.secure.party import Role
-from tongzhou.secure.refusals import no_label, not_converged, one_class, undefined_weights
+from tongzhou.secure.refusals import no_label, not_converged, one_class, too_many_rows, undefined_weights
 from tongzhou.secure.ring import Reals, decode, encode
 from tongzhou.secure.shared import Shared, join, zeros
 from tongzhou.secure.staircase import LINE_BITS, NARROW, RARE, WIDE, Angles, Staircase, mask_angles
@@ -64,13 +66,14 @@ WEIGHT_BITS = 30
 """Fractional bits of the shared weights."""
 
 _GRADIENT_BITS = 61
-_NEAR = 0.05
-"""From this gradient length on the fine series is used."""
 _KEEP = 0.3
 """A step must shorten the gradient by this factor, or the curvature is renewed whatever it costs."""
 _SERVES = 0.5
 """After a drop, a step that shortens the decrement by less than this renews the curvature."""
-_FIRST_DOUBLINGS, _DOUBLINGS = 6, 8
+_FIRST_DOUBLINGS, _DOUBLINGS, _RARE_DOUBLINGS = 4, 4, 9
+_MOST_SLOPE = 0.25
+_MOST_EIGENVALUE = 1.9
+"""Of a guess of the inverse times the matrix; below 2 a refinement converges."""
 _CURVATURE_SHIFT = 1
 """The curvature is a quarter of the identity at most, twice that when the two blocks are fully correlated:
 doubled, its eigenvalues are at most 1."""
@@ -153,12 +156,13 @@ class Training:
         ridge: shared ``(d, d)`` matrix of the penalty.
         weights: shared ``(d,)`` whitened weights with `WEIGHT_BITS`.
         gradient_norms: length of the gradient at each evaluation (after a drop, the Newton decrement).
+        start: shared ``(d, d)`` inverse curvature of the model with an intercept only.
         inverse: shared ``(d, d)`` inverse curvature that the last step used.
         dropped: variables without a weight, in the order in which they were dropped.
     """
 
     settings: LogisticSettings
-    engine: AidedEngine
+    engine: Engine
     scales: Scales
     whitened: Whitened | None
     asker: Hidden
@@ -170,6 +174,7 @@ class Training:
     ridge: Shared
     weights: Shared
     gradient_norms: list[float]
+    start: Shared | None = None
     inverse: Shared | None = None
     dropped: list[Drop] = field(default_factory=list)
 
@@ -187,14 +192,14 @@ class _Move(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
         back: whether it goes half the last step back.
         renew: whether the curvature is computed anew before it.
         last: whether the training ends with it.
-        fine: whether the evaluation that follows uses the whole series.
+        harmonics: how much of the series the evaluation that follows uses.
     """
 
     step: bool = True
     back: bool = False
     renew: bool = False
     last: bool = False
-    fine: bool = True
+    harmonics: int = 0
 
 
 def row_block_bits(rows: int) -> int:
@@ -202,7 +207,7 @@ def row_block_bits(rows: int) -> int:
     return Scales(row_bits(rows)).block
 
 
-def fit_logistic(engine: AidedEngine, settings: LogisticSettings, block: OwnerBlock | None) -> Training:
+def fit_logistic(engine: Engine, settings: LogisticSettings, block: OwnerBlock | None) -> Training:
     """Train; every party calls it with the same settings, owners with their block.
 
     Raises:
@@ -210,11 +215,7 @@ def fit_logistic(engine: AidedEngine, settings: LogisticSettings, block: OwnerBl
             convergence within the bound of steps.
     """
     if row_bits(settings.rows) > _MAX_ROW_BITS:
-        raise DataError(
-            "{rows} training rows are too many: at most {limit} fit the number format",
-            rows=settings.rows,
-            limit=1 << _MAX_ROW_BITS,
-        )
+        raise too_many_rows(settings.rows, 1 << _MAX_ROW_BITS)
     if block is not None:
         _check_block(engine, settings, block)
     training = _prepare(engine, settings, block)
@@ -226,7 +227,7 @@ def fit_logistic(engine: AidedEngine, settings: LogisticSettings, block: OwnerBl
     return training
 
 
-def _check_block(engine: AidedEngine, settings: LogisticSettings, block: OwnerBlock) -> None:
+def _check_block(engine: Engine, settings: LogisticSettings, block: OwnerBlock) -> None:
     agreed = settings.asker_columns if engine.party.role == "asker" else settings.provider_columns
     rows, columns = block.values.shape
     if (rows, columns) != (settings.rows, agreed):
@@ -250,47 +251,60 @@ def _check_block(engine: AidedEngine, settings: LogisticSettings, block: OwnerBl
 def _iterate(training: Training, block: OwnerBlock | None, step: Shared) -> None:
     """Newton steps until the gradient is short enough; a step that lengthens it is halved."""
     engine, settings, norms = training.engine, training.settings, training.gradient_norms
-    move = _Move(fine=False)
+    if engine.renewal_price is not None:
+        # Dear: a step more with the first curvature comes before one that is soon out of date.
+        training.inverse = training.start
+    harmonics = 0
+    move = _Move(harmonics=training.staircase.coarse)
     for _ in range(settings.max_steps):
-        fine = move.fine
+        longer, harmonics = move.harmonics > harmonics, move.harmonics
         angles = _masked_logits(training)
-        gradient = _gradient(training, angles, block, fine=fine)
-        move = _next_move(training, _norm(engine, gradient), fine=fine, fresh=training.inverse is not None)
+        gradient = _gradient(training, angles, block, harmonics=harmonics)
+        norm, onward = _norm_and_step(engine, training.inverse, gradient)
+        move = _next_move(training, norm, harmonics=harmonics, longer=longer, fresh=onward is not None)
         if not move.step:
             return
         if move.back:
             step = engine.truncate(step, 1)
             training.weights = training.weights - step
             continue
-        if training.inverse is None or move.renew:
+        if onward is None or move.renew:
             training.inverse = _training_inverse(training, angles)
-        step = _newton_step(engine, training.inverse, gradient)
+            onward = _newton_step(engine, training.inverse, gradient)
+        step = onward
         training.weights = training.weights + step
         if move.last:
             return
     raise not_converged(settings.max_steps, norms[-1] if norms else math.inf, settings.tolerance)
 
 
-def _next_move(training: Training, norm: float | None, *, fine: bool, fresh: bool) -> _Move:
-    """Decide from the length of the gradient; the helper, which does not know it, is told."""
+def _next_move(training: Training, norm: float | None, *, harmonics: int, longer: bool, fresh: bool) -> _Move:
+    """Decide from the length of the gradient; the helper, which does not know it, is told.
+
+    Args:
+        training: what is trained.
+        norm: the length; ``None`` at the helper.
+        harmonics: how much of the series the gradient is of.
+        longer: whether that is more than before, which moves the optimum a little.
+        fresh: whether there is an inverse curvature.
+    """
     engine, norms = training.engine, training.gradient_norms
     if norm is None:
-        move, _ = engine.party.link("asker").recv("train.move", _Move)
-        return move
+        return engine.announce("train.move", None, _Move)
     rate = norm / norms[-1] if norms else math.inf
     norms.append(norm)
-    near = norm < _NEAR
+    following = training.staircase.length(norm)
+    fine = harmonics == training.staircase.harmonics
     if fine and norm <= training.settings.tolerance:
         move = _Move(step=False)
-    elif len(norms) > 1 and rate > 2:
+    elif len(norms) > 1 and rate > 2 and not longer:
         norms[-1] = norms[-2]
-        move = _Move(back=True, fine=near)
+        move = _Move(back=True, harmonics=following)
     else:
-        last = fine and fresh and rate * norm <= training.settings.tolerance
-        move = _Move(renew=not fresh or _worth_renewing(training, norm, rate), last=last, fine=near)
-    if engine.party.role == "asker":
-        engine.party.link("helper").send("train.move", move)
-    return move
+        last = fine and fresh and not longer and rate * norm <= training.settings.tolerance
+        renew = not fresh or (len(norms) > 1 and _worth_renewing(training, norm, rate))
+        move = _Move(renew=renew, last=last, harmonics=following)
+    return engine.announce("train.move", move, _Move)
 
 
 def drop_variable(training: Training, block: OwnerBlock | None, drop: Drop) -> None:
@@ -349,7 +363,7 @@ def _train_on(training: Training, block: OwnerBlock | None) -> None:
     last: float | None = None
     for _ in range(settings.max_steps):
         angles = _masked_logits(training)
-        gradient = _gradient(training, angles, block, fine=True)
+        gradient = _gradient(training, angles, block, harmonics=training.staircase.harmonics)
         if training.inverse is None:
             training.inverse = _constrained_inverse(training, angles)
         step = _newton_step(engine, training.inverse, gradient)
@@ -378,15 +392,12 @@ def _move_on(training: Training, length: float | None, last: float | None) -> _M
     """The step is made unless the curvature no longer serves; it is the last where it must be enough."""
     engine, tolerance = training.engine, training.settings.tolerance
     if length is None:
-        move, _ = engine.party.link("asker").recv("train.move", _Move)
-        return move
+        return engine.announce("train.move", None, _Move)
     training.gradient_norms.append(length)
     rate = 0.0 if last is None else length / last
     enough = length <= tolerance or (last is not None and rate * length <= tolerance)
     move = _Move(last=enough, renew=rate > _SERVES and not enough)
-    if engine.party.role == "asker":
-        engine.party.link("helper").send("train.move", move)
-    return move
+    return engine.announce("train.move", move, _Move)
 
 
 def _worth_renewing(training: Training, norm: float, rate: float) -> bool:
@@ -397,16 +408,18 @@ def _worth_renewing(training: Training, norm: float, rate: float) -> bool:
     if rate > _KEEP:
         return True
     settings, staircase = training.settings, training.staircase
-    every = sample_step(settings.rows)
+    every = sample_step(settings.rows, training.engine.sample_least)
     sampled = math.sqrt(settings.columns * every / settings.rows) if every > 1 else 0.0
     wanted = math.log(settings.tolerance / norm)
     saved = wanted / math.log(rate) - wanted / math.log(max(rate * rate, sampled))
+    if training.engine.renewal_price is not None:
+        return saved > training.engine.renewal_price
     step = 6 + 2 * staircase.harmonics
     curvature = 2 * settings.columns + settings.asker_columns + 3 + 2 * staircase.rough
     return saved * step * every > curvature
 
 
-def _prepare(engine: AidedEngine, settings: LogisticSettings, block: OwnerBlock | None) -> Training:
+def _prepare(engine: Engine, settings: LogisticSettings, block: OwnerBlock | None) -> Training:
     """Whiten, hide both blocks, and share the matrix of the gradient's linear part."""
     scales = Scales(row_bits(settings.rows))
     whitened = None
@@ -443,18 +456,20 @@ def _prepare(engine: AidedEngine, settings: LogisticSettings, block: OwnerBlock 
     )
 
 
-def _linear(engine: AidedEngine, staircase: Staircase, gram: Shared, ridge: Shared) -> Shared:
+def _linear(engine: Engine, staircase: Staircase, gram: Shared, ridge: Shared) -> Shared:
     line = round(staircase.line * 2.0**LINE_BITS)
     return engine.truncate(gram.scaled(line), LINE_BITS) + ridge
 
 
 def _gram(
-    engine: AidedEngine, settings: LogisticSettings, asker: Hidden, provider: Hidden, *, bits: int
+    engine: Engine, settings: LogisticSettings, asker: Hidden, provider: Hidden, *, bits: int
 ) -> Shared:
     """Shared ``Xᵀ X / 2^L``: the unit matrix in each block, the cross-correlation between them."""
     shape = (settings.asker_columns + 1, settings.rows)
-    cross = engine.transpose_times(provider, engine.own("asker", shape, asker.words))
-    cross = engine.truncate(cross, 2 * bits + row_bits(settings.rows) - MATRIX_BITS)
+    # Scaled up, so that a sum (below 1) fills the ring and nothing of the block is rounded off.
+    lift = _GRADIENT_BITS - 2 * bits - row_bits(settings.rows)
+    cross = engine.transpose_times(provider, engine.own("asker", shape, asker.words).scaled(1 << lift))
+    cross = engine.truncate(cross, _GRADIENT_BITS - MATRIX_BITS)
     top = join(zeros(shape[0], shape[0], owner=engine.is_owner), cross).transposed()
     size = settings.provider_columns
     bottom = join(cross.transposed(), zeros(size, size, owner=engine.is_owner)).transposed()
@@ -475,23 +490,28 @@ def _ridge(settings: LogisticSettings, whitened: Whitened | None) -> Shared:
     return Shared(shape, encode(full, MATRIX_BITS))
 
 
-def _agree_rate(engine: AidedEngine, block: OwnerBlock | None) -> tuple[float, Staircase]:
+def _agree_rate(engine: Engine, block: OwnerBlock | None) -> tuple[float, Staircase]:
     """The asker tells the event rate to the provider, and whether it is small to the helper."""
     party = engine.party
     party.record("event rate, two digits", 1, ("provider",), "scale of the first step")
-    party.record("whether events are rare", 1, ("helper",), "window of the logistic function")
+    rate = 0.5
     if not party.is_owner:
-        rare, _ = party.link("asker").recv("train.rare", bool)
-        return 0.5, WIDE if rare else NARROW
-    if block is not None and block.label is not None:
+        pass
+    elif block is not None and block.label is not None:
         rate = float(f"{block.label.mean():.2g}")
         party.peer.send("train.rate", rate)
-        party.link("helper").send("train.rare", _is_rare(rate))
     else:
         rate, _ = party.peer.recv("train.rate", float)
         if not 0 < rate < 1:
             raise ProtocolError("{peer} sent an event rate outside 0 to 1", peer=party.peer.peer)
-    return rate, WIDE if _is_rare(rate) else NARROW
+    rare = engine.announce(
+        "train.rare",
+        _is_rare(rate) if party.is_owner else None,
+        bool,
+        what="whether events are rare",
+        reason="window of the logistic function",
+    )
+    return rate, WIDE if rare else NARROW
 
 
 def _is_rare(rate: float) -> bool:
@@ -509,7 +529,8 @@ def _first_step(training: Training, gradient: Shared) -> Shared:
     factor = round(variance * 2.0 ** (shift + _FACTOR_BITS))
     gram = engine.truncate(training.gram.scaled(factor), _FACTOR_BITS)
     inverse = invert(engine, gram + training.ridge.scaled(1 << shift), doublings=_FIRST_DOUBLINGS)
-    return _newton_step(engine, inverse.scaled(1 << shift), gradient)
+    training.start = inverse.scaled(1 << shift)
+    return _newton_step(engine, training.start, gradient)
 
 
 def _first_weights(training: Training, block: OwnerBlock | None) -> Shared:
@@ -532,20 +553,17 @@ def _first_gradient(training: Training, block: OwnerBlock | None) -> Shared:
 
 def _masked_logits(training: Training) -> Angles:
     """The logits at the current weights, opened under masks."""
-    engine, split = training.engine, training.split
+    engine = training.engine
     weights = training.weights.scaled(
         1 << (training.staircase.logit_bits - training.scales.block - WEIGHT_BITS)
     )
-    own = engine.times(training.asker, weights.part(0, split))
-    return mask_angles(engine, own + engine.times(training.provider, weights.part(split, weights.shape[0])))
+    return mask_angles(engine, engine.times_both(training.asker, training.provider, weights))
 
 
-def _gradient(training: Training, angles: Angles, block: OwnerBlock | None, *, fine: bool) -> Shared:
+def _gradient(training: Training, angles: Angles, block: OwnerBlock | None, *, harmonics: int) -> Shared:
     """Shared gradient of the mean loss at the current weights, with `WEIGHT_BITS`."""
     engine, settings, bits = training.engine, training.settings, training.scales.residual
-    series = training.staircase.sigmoid
-    if not fine:
-        series = series.first(training.staircase.coarse)
+    series = training.staircase.sigmoid.first(harmonics)
     residuals = angles.sum(series, dealt_bits=training.scales.dealt, bits=bits)
     if block is not None and block.label is not None:
         residuals = engine.add_public(residuals, encode(0.5 - block.label, bits))
@@ -556,26 +574,37 @@ def _gradient(training: Training, angles: Angles, block: OwnerBlock | None, *, f
 def _drop_rows(training: Training, residuals: Shared, linear: Shared | None) -> Shared:
     """``Xᵀ residuals / 2^L`` plus the linear part, truncated once."""
     engine = training.engine
-    total = join(
-        engine.transpose_times(training.asker, residuals),
-        engine.transpose_times(training.provider, residuals),
-    )
+    total = engine.transposes_times(training.asker, training.provider, residuals)
     if linear is not None:
         total = total + linear.scaled(1 << (_GRADIENT_BITS - MATRIX_BITS - WEIGHT_BITS))
     return engine.truncate(total, _GRADIENT_BITS - WEIGHT_BITS)
 
 
-def _norm(engine: AidedEngine, gradient: Shared) -> float | None:
-    """Open the length of the gradient to the owners; ``None`` at the helper."""
+def _norm_and_step(
+    engine: Engine, inverse: Shared | None, gradient: Shared
+) -> tuple[float | None, Shared | None]:
+    """Open the length of the gradient to the owners, and make the step to it in the same product.
+
+    Returns:
+        The length, ``None`` at the helper; the step, ``None`` without an inverse curvature.
+    """
     size = gradient.shape[0]
-    square = engine.matmul(gradient.reshaped(1, size), gradient.reshaped(size, 1))
+    row = gradient.reshaped(1, size)
+    product = engine.matmul(row if inverse is None else join(inverse, row), gradient.reshaped(size, 1))
+    rows = product.shape[0]
     opened = engine.open(
-        square, what="squared length of the gradient", receivers=("asker", "provider"), reason="when to stop"
+        product.part(rows - 1, rows),
+        what="squared length of the gradient",
+        receivers=("asker", "provider"),
+        reason="when to stop",
     )
-    return None if opened is None else math.sqrt(max(float(decode(opened, 2 * WEIGHT_BITS)[0, 0]), 0.0))
+    norm = None if opened is None else math.sqrt(max(float(decode(opened, 2 * WEIGHT_BITS)[0, 0]), 0.0))
+    if inverse is None:
+        return norm, None
+    return norm, engine.truncate(product.part(0, size).reshaped(size), INVERSE_BITS).scaled(-1)
 
 
-def _newton_step(engine: AidedEngine, inverse: Shared, gradient: Shared) -> Shared:
+def _newton_step(engine: Engine, inverse: Shared, gradient: Shared) -> Shared:
     size = gradient.shape[0]
     return engine.matmul(inverse, gradient.reshaped(size, 1), drop=INVERSE_BITS).reshaped(size).scaled(-1)
 
@@ -586,10 +615,15 @@ def _training_inverse(training: Training, angles: Angles) -> Shared:
         training.engine, training.scales, training.asker, training.provider, training.staircase, angles
     )
     matrix = curvature.sampled() + training.ridge
+    if training.start is None:
+        raise ValueError("a training begins with its first step")
+    # The first curvature is that of the variance v of the label; no slope is above a quarter.
+    variance = max(training.rate * (1 - training.rate), _VARIANCE_MIN)
+    factor = round(min(1.0, _MOST_EIGENVALUE * variance / _MOST_SLOPE) * 2.0**_FACTOR_BITS)
+    guess = training.engine.truncate(training.start.scaled(factor), _FACTOR_BITS)
     # Where events are rare the curvature is small in every direction.
-    doublings = _DOUBLINGS if training.staircase is NARROW else MAX_DOUBLINGS
-    inverse = invert(training.engine, matrix.scaled(1 << _CURVATURE_SHIFT), doublings=doublings)
-    return inverse.scaled(1 << _CURVATURE_SHIFT)
+    doublings = _DOUBLINGS if training.staircase is NARROW else _RARE_DOUBLINGS
+    return refine(training.engine, matrix, guess, doublings=doublings)
 
 
 def open_weights(training: Training, card: CardOpening) -> OwnerFit | None:

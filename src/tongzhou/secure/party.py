@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from tongzhou.secure.vouching import Voucher
 from tongzhou.wire.messages import Link, Session
 
 __all__ = ["OWNERS", "Opening", "Party", "Role", "other_owner", "provider_roles"]
@@ -54,12 +55,14 @@ class Party:
         session: links to the others.
         names: party identifier of each role that takes part.
         openings: everything opened so far, in order.
+        voucher: signs and verifies what others carry, for runs that ask for it.
     """
 
     role: Role
     session: Session
     names: dict[Role, str]
     openings: list[Opening] = field(default_factory=list)
+    voucher: Voucher | None = None
 
     def link(self, role: Role) -> Link:
         """The link to the party that plays `role`."""

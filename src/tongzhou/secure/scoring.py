@@ -1,24 +1,27 @@
 """Joint scores of new rows: only the total is opened, and only to the asker.
 
 Statement
-    Parties: asker and provider with their columns of the new rows and their shares of the weights; helper.
+    Parties: asker and provider with their columns of the new rows and their shares of the weights; in
+    mode `aided` a helper.
     Who learns what: the asker learns the total logit of each row. No partial sum crosses the wire. (An asker
     that knows its own weights can subtract its own part from the total: that follows from the result and the
     grant's ``card`` opening, not from the protocol. With ``card = "shared"`` it cannot.) The provider learns
     the number of rows, the helper the shapes.
-    Assumption: as `tongzhou.secure.aided`.
-    Cost: with m rows and d columns, the intercept included, 8 m (d + 3) bytes, two rounds.
+    Assumption: as the engine of the mode, `tongzhou.secure.aided` or `tongzhou.secure.pair`.
+    Cost: in mode `aided` with m rows and d columns, the intercept included, 8 m (d + 3) bytes, two rounds.
 """
 
 from dataclasses import dataclass
 
-from tongzhou.secure.aided import AidedEngine
+from tongzhou.secure.engine import Engine
 from tongzhou.secure.logistic import WEIGHT_BITS
 from tongzhou.secure.ring import Reals, Words, decode
 from tongzhou.secure.shared import Shared
 from tongzhou.secure.whitening import Whitened, whiten_new
 
 __all__ = ["ScoreShape", "ScoringKey", "score_rows"]
+
+_TOTAL_BITS = 57
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class ScoreShape:
 
 
 def score_rows(
-    engine: AidedEngine, shape: ScoreShape, key: ScoringKey | None, values: Reals | None
+    engine: Engine, shape: ScoreShape, key: ScoringKey | None, values: Reals | None
 ) -> Reals | None:
     """Total logits of the new rows.
 
@@ -71,6 +74,8 @@ def score_rows(
     asker = engine.hide("asker", (split, shape.rows), words)
     provider = engine.hide("provider", (shape.provider_columns, shape.rows), words)
     weights = Shared((columns,), None if key is None else key.weights)
-    total = engine.times(asker, weights.part(0, split)) + engine.times(provider, weights.part(split, columns))
+    # Scaled up, so that nothing of the weights is rounded off; a logit stays below 2^6.
+    lift = _TOTAL_BITS - shape.block_bits - WEIGHT_BITS
+    total = engine.times_both(asker, provider, weights.scaled(1 << lift))
     opened = engine.open(total, what="total logit of each row", receivers=("asker",), reason="the score")
-    return None if opened is None else decode(opened, shape.block_bits + WEIGHT_BITS)
+    return None if opened is None else decode(opened, _TOTAL_BITS)

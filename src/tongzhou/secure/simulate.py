@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from tongzhou.secure.exchange import Exchange
 from tongzhou.secure.party import Opening, Party, Role
-from tongzhou.secure.tasks import Mode, Seat, Task
+from tongzhou.secure.tasks import Mode, Playable, Seat, Task
 from tongzhou.wire.memory import run_parties
 from tongzhou.wire.messages import Session, Traffic
 
@@ -76,7 +76,7 @@ def simulate(
 
 def simulate_parties(
     mode: Mode,
-    task: Task[In, Out],
+    task: Playable[In, Out],
     inputs: Mapping[Role, In | None],
     *,
     watch: Callable[[Session], Session] | None = None,
@@ -84,7 +84,7 @@ def simulate_parties(
     """Run `task` among any number of parties of this process.
 
     Args:
-        mode: trust mode; in mode ``local`` there are two owners.
+        mode: trust mode.
         task: the joint job.
         inputs: each role's input, in the order ``asker``, ``provider``, ``provider2``, …, ``helper``.
         watch: as in `simulate`.

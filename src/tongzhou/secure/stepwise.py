@@ -5,7 +5,7 @@ Statement
     Who learns what: the owner of the variable learns the covariance of its own weights, the block that it
     would learn for its standard errors anyway; both owners learn the Newton decrement and the length of each
     further step (how far the model still is from its optimum). Nobody else learns anything new.
-    Assumption: as `tongzhou.secure.aided`.
+    Assumption: as `tongzhou.secure.logistic`.
     Cost: four products of ``(d, d)`` matrices, then one or two evaluations as in training; no row is hidden
     again.
     Method: constrained Newton iteration. With M the inverse curvature and t the variable's row of the owner's
@@ -25,7 +25,7 @@ import msgspec
 import numpy as np
 
 from tongzhou.errors import ProtocolError
-from tongzhou.secure.aided import AidedEngine
+from tongzhou.secure.engine import Engine
 from tongzhou.secure.linear import INVERSE_BITS
 from tongzhou.secure.party import Role
 from tongzhou.secure.ring import Reals, Words, decode, encode
@@ -53,7 +53,7 @@ class Drop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def constrain(
-    engine: AidedEngine,
+    engine: Engine,
     inverse: Shared,
     weights: Shared,
     drop: Drop,
@@ -114,7 +114,7 @@ def _directions(whitened: Whitened, place: int, covariance: Reals, weights: Real
     return np.stack([unit, unit * float(unit @ weights)])
 
 
-def decrement(engine: AidedEngine, gradient: Shared, step: Shared, bits: int) -> float | None:
+def decrement(engine: Engine, gradient: Shared, step: Shared, bits: int) -> float | None:
     """Open the Newton decrement ``sqrt(gᵀ M g)`` to the owners; ``None`` at the helper.
 
     A dropped variable keeps a gradient g that the constraint holds up. M is zero along it but for rounding,

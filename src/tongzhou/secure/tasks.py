@@ -4,7 +4,7 @@ A task is settings that all parties agree on. `run` plays one party's part; `cle
 owners' data in one place (mode `local`). What comes out has the same types in every mode.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, Generic, Literal, Protocol, TypeVar, cast
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from tongzhou.errors import PlanError, ProtocolError
 from tongzhou.secure.aided import AidedEngine
-from tongzhou.secure.counting import BinCounts, CountOpening, count_events
+from tongzhou.secure.counting import BinCounts, count_events
+from tongzhou.secure.engine import CountOpening, Engine
 from tongzhou.secure.exchange import Exchange
 from tongzhou.secure.local import ClearPart, count_events_clear, fit_logistic_clear, match_clear, score_clear
 from tongzhou.secure.logistic import (
@@ -27,8 +28,12 @@ from tongzhou.secure.logistic import (
     fit_logistic,
     row_block_bits,
 )
-from tongzhou.secure.matching import MatchSettings, Places, match_aided, match_dh
-from tongzhou.secure.party import Party
+from tongzhou.secure.match_rules import MatchSettings, Places
+from tongzhou.secure.matching import match_dh
+from tongzhou.secure.matching_aided import match_aided
+from tongzhou.secure.matching_vole import match_vole
+from tongzhou.secure.pair import PairEngine
+from tongzhou.secure.party import Party, Role
 from tongzhou.secure.ring import Reals
 from tongzhou.secure.scoring import ScoreShape, ScoringKey, score_rows
 from tongzhou.secure.stepwise import Drop
@@ -40,6 +45,7 @@ __all__ = [
     "CountTask",
     "MatchTask",
     "Mode",
+    "Playable",
     "ScoreInput",
     "ScoreTask",
     "Seat",
@@ -48,7 +54,9 @@ __all__ = [
     "TrainTask",
 ]
 
-Mode = Literal["local", "aided", "pair"]
+Mode = Literal["local", "aided", "pair", "group"]
+"""``group``: three or more owners and nobody else; the asker coordinates, and no majority colludes."""
+
 In = TypeVar("In")
 Out = TypeVar("Out")
 In_contra = TypeVar("In_contra", contravariant=True)
@@ -56,11 +64,26 @@ Out_co = TypeVar("Out_co", covariant=True)
 
 SUPPORT: Final[dict[str, tuple[Mode, ...]]] = {
     "match": ("local", "aided", "pair"),
-    "count": ("local", "aided"),
-    "train": ("local", "aided"),
-    "score": ("local", "aided"),
+    "count": ("local", "aided", "pair"),
+    "train": ("local", "aided", "pair"),
+    "score": ("local", "aided", "pair"),
     "boost": ("local", "aided"),
     "boost_score": ("local", "aided"),
+    "graph": ("local", "aided"),
+    "glm": ("local", "aided"),
+    "glm_score": ("local", "aided"),
+    "list_setup": ("local", "aided"),
+    "list_query": ("local", "aided"),
+    "size": ("local", "aided", "pair"),
+    "join": ("local", "aided", "pair"),
+    "common to all": ("local", "aided", "pair"),
+    "cached match": ("local", "aided", "pair"),
+    "statistics": ("local", "aided"),
+    "aggregate": ("local", "group"),
+    "federated statistics": ("local", "group"),
+    "federated logistic": ("local", "group"),
+    "federated boost": ("local", "group"),
+    "transfer": ("local", "aided"),
 }
 """Which task runs in which mode. Matching by Diffie–Hellman needs no helper, so it is a `pair` task too."""
 
@@ -78,7 +101,7 @@ class Seat:
     party: Party
     mode: Mode
     exchange: Exchange | None = None
-    _engine: AidedEngine | None = field(default=None, init=False)
+    _engine: Engine | None = field(default=None, init=False)
 
     def require(self, task: str) -> None:
         """Refuse a task that does not exist in this mode; nothing falls back to a weaker one.
@@ -94,17 +117,28 @@ class Seat:
                 allowed=", ".join(SUPPORT[task]),
             )
 
-    def engine(self, task: str) -> AidedEngine:
-        """The engine of mode `aided`, started on first use.
+    def engine(self, task: str) -> Engine:
+        """The engine of a protected mode, started on first use.
 
         Raises:
             PlanError: the task does not exist in this mode.
         """
         self.require(task)
         if self._engine is None:
-            self._engine = AidedEngine(self.party)
+            self._engine = PairEngine(self.party) if self.mode == "pair" else AidedEngine(self.party)
             self._engine.start()
         return self._engine
+
+    def helped_engine(self, task: str) -> AidedEngine:
+        """The engine of mode `aided`, for tasks that another engine does not carry.
+
+        Raises:
+            PlanError: the task does not exist in this mode.
+        """
+        engine = self.engine(task)
+        if not isinstance(engine, AidedEngine):
+            raise PlanError("{task} needs a helper", task=task)
+        return engine
 
     def meet(self, own: In | None, clear: Callable[[In, In], tuple[Out, Out]]) -> Out:
         """In mode `local`: compute with the other owner's input, in the clear.
@@ -116,12 +150,30 @@ class Seat:
             raise PlanError("mode local needs both owners, and nobody else, in one process")
         return self.exchange.meet(self.party.role, own, clear)
 
+    def gather(self, own: In | None, clear: Callable[[Mapping[Role, In | None]], Mapping[Role, Out]]) -> Out:
+        """In mode `local`, with any number of owners: compute with everybody's input, in the clear.
 
-class Task(Protocol, Generic[In_contra, Out_co]):
-    """A joint job."""
+        Args:
+            own: this owner's input; ``None`` at a coordinator without data.
+            clear: takes the inputs by role, gives the results by role.
+
+        Raises:
+            PlanError: there is nobody to meet.
+        """
+        if self.exchange is None:
+            raise PlanError("mode local needs all owners in one process")
+        return self.exchange.gather(self.party.role, own, self.party.owners, clear)
+
+
+class Playable(Protocol, Generic[In_contra, Out_co]):
+    """What any number of parties play together."""
 
     def run(self, seat: Seat, own: In_contra | None) -> Out_co | None:
         """Play one party's part; the helper passes and gets ``None``."""
+
+
+class Task(Playable[In_contra, Out_co], Protocol, Generic[In_contra, Out_co]):
+    """A joint job of two owners."""
 
     def clear(self, asker: In_contra, provider: In_contra) -> tuple[Out_co, Out_co]:
         """Do it in one process."""
@@ -142,12 +194,12 @@ class MatchTask:
 
     Attributes:
         settings: minimum and context.
-        protocol: ``dh`` or ``aided``.
-        progress: called with done and total.
+        protocol: ``dh``, ``vole`` or ``aided``.
+        progress: called with done and total (``dh`` alone takes long enough).
     """
 
     settings: MatchSettings
-    protocol: Literal["dh", "aided"] = "dh"
+    protocol: Literal["dh", "vole", "aided"] = "dh"
     progress: Callable[[int, int], None] = _silent
 
     def run(self, seat: Seat, own: Sequence[str] | None) -> Places | None:
@@ -157,8 +209,12 @@ class MatchTask:
             return seat.meet(own, self.clear)
         if self.protocol == "aided":
             if seat.mode != "aided":
-                raise PlanError("matching by a helper does not run in mode {mode}: use dh", mode=seat.mode)
+                raise PlanError(
+                    "matching by a helper does not run in mode {mode}: use dh or vole", mode=seat.mode
+                )
             return match_aided(seat.party, self.settings, own)
+        if self.protocol == "vole":
+            return None if own is None else match_vole(seat.party, self.settings, own)
         return None if own is None else match_dh(seat.party, self.settings, own, self.progress)
 
     def clear(self, asker: Sequence[str], provider: Sequence[str]) -> tuple[Places, Places]:

@@ -5,7 +5,7 @@ Statement
     Who learns what: each owner learns how far the other's part of a score reaches from zero, rounded up to
     two digits; the helper learns whether the wide window was needed. Each owner learns its weights once more
     if it was.
-    Assumption: as `tongzhou.secure.aided`.
+    Assumption: as `tongzhou.secure.logistic`.
     Cost: one round; with the wide window two or three evaluations more.
 """
 
@@ -59,13 +59,12 @@ def _reach(training: Training, fit: OwnerFit | None, block: OwnerBlock | None) -
 
 def _tell_wide(training: Training, reach: float | None) -> bool:
     """Whether the wide window is needed; the asker tells the helper."""
-    party = training.engine.party
-    party.record("whether scores reach far", 1, ("helper",), "window of the logistic function")
-    if reach is None:
-        wide, _ = party.link("asker").recv("train.wide", bool)
-        return wide
     # Not a number counts as far, so that it ends in a refusal.
-    wide = not reach < _SHARE * NARROW.period
-    if party.role == "asker":
-        party.link("helper").send("train.wide", wide)
-    return wide
+    wide = None if reach is None else not reach < _SHARE * NARROW.period
+    return training.engine.announce(
+        "train.wide",
+        wide,
+        bool,
+        what="whether scores reach far",
+        reason="window of the logistic function",
+    )

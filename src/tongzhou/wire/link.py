@@ -50,6 +50,7 @@ class FramedLink(ABC):
         self._end: PeerError | ProtocolError | None = None
         self._closed = False
         self._interruption: TongzhouError | None = None
+        self._alone = False
         self.timeout_s = timeout_s
 
     def __repr__(self) -> str:
@@ -121,6 +122,18 @@ class FramedLink(ABC):
         """Forget the counts so far: a greeting is no part of the run that follows."""
         self._traffic = Traffic()
         self._spoken = False
+
+    def bear(self, seconds: float) -> float:
+        """Bear the peer's silence for so many seconds from now on; returns how long it was borne so far."""
+        before, self.timeout_s = self.timeout_s, seconds
+        return before
+
+    def stand_alone(self) -> None:
+        """From now on, that this peer stops does not interrupt a wait for another one.
+
+        Where many take part and the run can go on without some, whoever waits for this peer itself learns it.
+        """
+        self._alone = True
 
     def interrupt(self, error: TongzhouError) -> None:
         """From any thread: let the thread that uses this link raise `error` soon, within a second."""

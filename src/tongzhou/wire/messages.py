@@ -74,6 +74,15 @@ class Link(Protocol):
             PeerError: the peer stopped (its sentence is passed on), left, or stayed silent too long.
         """
 
+    def send_error(self, reason: str) -> None:
+        """Tell the peer in one sentence why this side stops, then close; a peer already gone is no error."""
+
+    def bear(self, seconds: float) -> float:
+        """Bear the peer's silence for so many seconds from now on; returns how long it was borne so far."""
+
+    def stand_alone(self) -> None:
+        """From now on, that this peer stops does not interrupt a wait for another one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Session:

@@ -160,9 +160,12 @@ class TlsLink(FramedLink):
         return self.wants_bytes() and self._connection.pending() > 0
 
     def raise_if_stopped(self) -> None:
-        """Raise what ends the whole session: an interruption, or a peer's word that it stops."""
+        """Raise what ends the whole session: an interruption, or a peer's word that it stops.
+
+        A link that stands alone ends no session; its peer's word is read in its turn.
+        """
         self._raise_if_interrupted()
-        if self._stopped:
+        if self._stopped and not self._alone:
             self._stopped = False
             raise self._farewell(self._reader.frames[-1], "")
 
