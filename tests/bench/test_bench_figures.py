@@ -3,10 +3,11 @@
 import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench import __main__ as command
-from bench import boosting, card, federated, graph, joint_lr, joint_statistics, match
+from bench import boosting, card, federated, graph, joint_lr, joint_lr_pair, joint_statistics, match, worlds
 
 MANUAL = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 
@@ -82,6 +83,39 @@ def test_growth_is_of_cpu_per_row(trained: dict) -> None:
     linear = copy.deepcopy(trained)
     linear["tongzhou 1m"]["cpu_s"] = 10 * linear["tongzhou 100k"]["cpu_s"]
     assert joint_lr.figures(linear)["growth_1m_vs_100k"] == pytest.approx(1.0)
+
+
+def test_figures_of_joint_lr_pair() -> None:
+    subjects = {
+        "tongzhou pair 5+18": subject(30_000, 5.0, 0.7724),
+        "tongzhou pair 13+10": subject(30_000, 8.0, 0.7727),
+        "scikit-learn one thread": subject(30_000, 0.1, 0.7725),
+        "spu cheetah, one epoch": subject(30_000, 40.0) | {"bytes": 600_000},
+    }
+    assert joint_lr_pair.figures(subjects) == pytest.approx(
+        {
+            "cpu_vs_cheetah": 0.125,
+            "cpu_vs_cheetah_even": 0.2,
+            "bytes_vs_cheetah": 0.5,
+            "wall_vs_cheetah": 0.125,
+            "pair_auc_gap": 0.0002,
+        }
+    )
+    subjects["spu cheetah, one epoch"] = {"skipped": "not asked for"}
+    found = joint_lr_pair.figures(subjects)
+    assert {name for name, value in found.items() if value is not None} == {"pair_auc_gap"}
+
+
+def test_columns_divided_otherwise_are_the_same_columns(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    asker, provider = np.arange(6.0).reshape(3, 2), np.arange(9.0).reshape(3, 3)
+    for name, array in (("asker", asker), ("provider", provider), ("label", np.ones(3))):
+        np.save(tmp_path / "one" / f"{name}.npy", array)
+    world = worlds.split_world(worlds.World(3, tmp_path / "one", 2, 3), tmp_path / "two", 4)
+    assert (world.rows, world.asker_columns, world.provider_columns) == (3, 4, 1)
+    both = np.hstack([world.block("asker"), world.block("provider")])
+    assert both.tolist() == np.hstack([asker, provider]).tolist()
+    assert world.label().tolist() == [1, 1, 1]
 
 
 def test_figures_of_matching() -> None:

@@ -62,6 +62,21 @@ def test_mode_local_says_that_nothing_is_protected() -> None:
         assert set(statement.learned) == {"asker", "provider"}
 
 
+@pytest.mark.parametrize("step", [*STEPS, "witness"])
+def test_mode_pair_speaks_of_the_owners_alone(step) -> None:
+    """Who learns what is as with a helper; what protects it is not."""
+    options = {"match": "dh", "bin_counts": "both", "card": "both"}
+    pair, aided = (statement_of(step, **options, mode=mode) for mode in ("pair", "aided"))
+    assert pair.learned == {role: words for role, words in aided.learned.items() if role != "helper"}
+    if step in ("bin", "train", "score"):
+        assert "ring learning with errors" in pair.assumption[0]
+        assert "RLWE" in pair.assumption[1]
+        assert "Brakerski" in pair.paper
+        assert "helper" not in pair.assumption[0]
+    else:
+        assert (pair.assumption, pair.paper) == (aided.assumption, aided.paper)
+
+
 def test_what_was_opened_to_a_role_is_said_of_it(town) -> None:
     """A role that the ledger names as receiver learnt something by the statement too."""
     plan, _ = town.granted()

@@ -14,6 +14,7 @@ Statement
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ _MOST_BYTES = 1 << 20
 """More than any key or ciphertext of these parameters takes."""
 
 Places = NDArray[np.intp]
-Products = list[tuple[Any, Any]]
+Products = Iterable[tuple[Any, Any]]
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ class Blind:
                 ready.append(_Ready(term, job, evaluator, got[first : first + count]))
                 first += count
             for rows, columns in job.groups:
-                yield [product for one in ready for product in one.products(rows, columns)]
+                yield chain.from_iterable(one.products(rows, columns) for one in ready)
 
     # --- one round -----------------------------------------------------------------------------------------
 
@@ -294,31 +295,36 @@ class _Ready:
     def __init__(self, term: Term, job: Job, evaluator: Evaluator, got: Sequence[Any]) -> None:
         self._term, self._evaluator = term, evaluator
         self._pieces = parts(term.inner, term.layout.inner)
-        self._factors = {} if term.factors is None else term.factors
+        # What serves one result only is not kept: it may be all of a large table.
+        again = len(parts(_encrypted(job, term), term.layout.right)) > 1
+        self._factors: dict[Any, Any] | None = {} if term.factors is None and again else term.factors
         if term.sealed is not None:
             self._got = term.sealed.ciphertexts
         else:
             width = len(parts(_encrypted(job, term), term.layout.right))
             self._got = [list(got[i * width : (i + 1) * width]) for i in range(len(self._pieces))]
 
-    def products(self, rows: slice, columns: slice) -> Products:
-        """What the term adds to one result."""
+    def products(self, rows: slice, columns: slice) -> Iterator[tuple[Any, Any]]:
+        """What the term adds to one result, one after the other."""
         layout = self._term.layout
         theirs, own = (rows, columns) if layout.turned else (columns, rows)
         place = theirs.start // layout.right
-        return [
-            (self._got[number][place], self._factor(own, piece)) for number, piece in enumerate(self._pieces)
-        ]
+        for number, piece in enumerate(self._pieces):
+            yield self._got[number][place], self._factor(own, piece)
 
     def _factor(self, rows: slice, piece: slice) -> Any:
+        if self._factors is None:
+            return self._made(rows, piece)
         key = (self._term.layout, rows.start, piece.start)
         if key not in self._factors:
-            left = self._term.left
-            if left is None:
-                raise ValueError("the provider has no left matrix")
-            polynomial = self._term.layout.left_polynomial(left[rows, piece])
-            self._factors[key] = self._evaluator.factor(polynomial)
+            self._factors[key] = self._made(rows, piece)
         return self._factors[key]
+
+    def _made(self, rows: slice, piece: slice) -> Any:
+        left = self._term.left
+        if left is None:
+            raise ValueError("the provider has no left matrix")
+        return self._evaluator.factor(self._term.layout.left_polynomial(left[rows, piece]))
 
 
 def _count(job: Job, term: Term) -> int:
