@@ -116,7 +116,7 @@ def check_consent(consent: Consent, place: str) -> Consent:
     for field in ("identifier", "purpose"):
         if not 1 <= len(getattr(consent, field)) <= _TEXT_MAX:
             raise DataError(
-                "{place}: {field} must have 1 to {most} characters, got {got}",
+                "{place}: {field} is empty or longer than {most} characters; it has {got}",
                 place=place,
                 field=field,
                 most=_TEXT_MAX,
