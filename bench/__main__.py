@@ -9,12 +9,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench import card, joint_lr, machine, matching, names
+from bench import anonymise, card, joint_lr, machine, matching, names
 from bench.measures import say
 
 __all__ = ["BENCHES", "main", "write_json"]
 
-BENCHES: dict[str, ModuleType] = {"joint-lr": joint_lr, "matching": matching, "card": card, "names": names}
+BENCHES: dict[str, ModuleType] = {
+    "joint-lr": joint_lr,
+    "matching": matching,
+    "card": card,
+    "names": names,
+    "anonymise": anonymise,
+}
 """What can be measured, by name. Each module has `measure` and `figures`."""
 
 Record = dict[str, Any]
