@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from bench import (
+    anonymise,
     boosting,
     card,
     federated,
@@ -41,6 +42,7 @@ BENCHES: dict[str, ModuleType] = {
     "federated": federated,
     "joint-lr-pair": joint_lr_pair,
     "glm": glm,
+    "anonymise": anonymise,
 }
 """What can be measured, by name. Each module has `measure` and `figures`."""
 

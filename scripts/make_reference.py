@@ -15,6 +15,7 @@ from msgspec import NODEFAULT, inspect
 from tongzhou import errors
 from tongzhou.cli.main import EXIT_CODES, app
 from tongzhou.node.plan import DOCUMENT
+from tongzhou.node.release_settings import RELEASE_DOCUMENT
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
 COMMON = ("--home", "--lang", "--json", "--help")
@@ -47,11 +48,20 @@ cannot be told, as in a build of an image, a variable names it:
 `source_zsh` and `source_fish` print the scripts of those shells.
 """
 
+PLAN_INTRO = "## Plan\n\nA plan is a TOML file with these sections. Unknown keys are refused.\n"
+RELEASE_INTRO = """\
+## Published table
+
+The settings of `tongzhou data anonymise` are a TOML file with these sections. Unknown keys are refused. How
+to choose them stands in [Publishing a table](anonymising.md).
+"""
+
 
 def make_page() -> str:
     """The whole page as Markdown."""
     parts = [INTRO, "## Commands\n", *_commands(typer.main.get_command(app), "tongzhou")]
-    parts += [_exit_codes(), _plan_keys()]
+    parts += [_exit_codes(), _keys(DOCUMENT, PLAN_INTRO, "<party>")]
+    parts.append(_keys(RELEASE_DOCUMENT, RELEASE_INTRO, "<column>"))
     return "\n".join(parts)
 
 
@@ -113,14 +123,17 @@ def _exit_codes() -> str:
     return "\n".join([*lines, "", "`kind` is what `--json` gives in an error.", ""])
 
 
-def _plan_keys() -> str:
-    lines = ["## Plan\n", "A plan is a TOML file with these sections. Unknown keys are refused.\n"]
-    for section in inspect.type_info(DOCUMENT).fields:  # type: ignore[attr-defined]
+def _keys(document: Any, intro: str, one: str) -> str:
+    lines = [intro]
+    for section in inspect.type_info(document).fields:  # type: ignore[attr-defined]
         kind, meaning = _unwrap(section.type)
         name = section.name
         if isinstance(kind, inspect.DictType):
             kind, _ = _unwrap(kind.value_type)
-            name = f"{name}.<party>"
+            if not isinstance(kind, inspect.StructType):
+                lines += [f"### [{name}]\n", f"{meaning[:1].upper()}{meaning[1:]}.\n"]
+                continue
+            name = f"{name}.{one}"
         lines += [f"### [{name}]\n", f"{meaning[:1].upper()}{meaning[1:]}.\n"]
         lines += ["| key | meaning | allowed | default |", "|---|---|---|---|"]
         lines += [_key(item) for item in kind.fields]  # type: ignore[attr-defined]

@@ -7,6 +7,7 @@ import typer
 
 from tongzhou.cli.command import comma_list, command, noun
 from tongzhou.cli.data_names import add_names
+from tongzhou.cli.data_release import add_release
 from tongzhou.cli.terminal import Terminal
 from tongzhou.data.findings import Finding, refuse
 from tongzhou.data.profile import ColumnProfile
@@ -171,3 +172,4 @@ def _profile_row(column: ColumnProfile) -> list[object]:
 
 
 add_names(app)
+add_release(app)

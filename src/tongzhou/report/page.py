@@ -5,12 +5,6 @@ scripts. A short script, allowed by its own digest, keeps the page's language an
 ``#zh`` or ``#en`` from the address. The page's policy forbids every other script and every request.
 """
 
-import base64
-import hashlib
-from importlib.resources import files
-
-from tongzhou.errors import DataError
-from tongzhou.i18n import LANGUAGES
 from tongzhou.report._card import card_section, variables_section
 from tongzhou.report._format import LEVEL, bytes_text, count, instant, percent, seconds, signed
 from tongzhou.report._markup import SPACE, Child, Markup, both, code, join, strong, tag
@@ -25,6 +19,7 @@ from tongzhou.report._proof import (
     receipt_section,
 )
 from tongzhou.report._quality import curves_section, gain_section, gain_sentence, scores_section
+from tongzhou.report._shell import contents, document, footer
 from tongzhou.report.charts import gain_chart
 from tongzhou.report.figures import Figures, Tamper
 
@@ -44,12 +39,6 @@ def render(figures: Figures, *, lang: str = "en") -> str:
     Raises:
         DataError: when the language is not one of :data:`tongzhou.i18n.LANGUAGES`.
     """
-    if lang not in LANGUAGES:
-        raise DataError(
-            "the report's language must be one of {allowed}, got {got}",
-            allowed=", ".join(LANGUAGES),
-            got=lang,
-        )
     cast = Cast(figures)
     sections = [
         parties_section(figures, cast),
@@ -68,68 +57,11 @@ def render(figures: Figures, *, lang: str = "en") -> str:
         limits_section(figures),
     ]
     body = join(
-        _switch(lang),
-        _bar(),
         _headline(figures, cast),
         tag("div", _contents(), tag("main", *sections), cls="layout"),
-        _footer(figures),
+        footer(figures.run.software),
     )
-    return _document(figures, body, lang)
-
-
-def _asset(name: str) -> str:
-    return (files("tongzhou.report") / name).read_text("utf-8").strip()
-
-
-def _document(figures: Figures, body: Markup, lang: str) -> str:
-    script = _asset("page.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'"
-    title = figures.title
-    head = join(
-        Markup('<meta charset="utf-8">'),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", http_equiv="Content-Security-Policy", content=policy),
-        tag("meta", name="color-scheme", content="light"),
-        tag("title", title.zh if lang == "zh" else title.en),
-        Markup(f"<style>{_asset('page.css')}</style>"),
-    )
-    element = tag(
-        "body", body, Markup(f"<script>{script}</script>"), data_title_en=title.en, data_title_zh=title.zh
-    )
-    page_lang = "zh-Hans" if lang == "zh" else "en"
-    return f'<!DOCTYPE html>\n<html lang="{page_lang}">\n<head>{head}</head>\n{element}\n</html>\n'
-
-
-def _switch(lang: str) -> Markup:
-    """Return the two radio buttons; they come first so that one rule of style governs all that follows."""
-    buttons = [
-        tag(
-            "input",
-            type="radio",
-            name="lang",
-            id=f"show-{code_}",
-            cls="switch",
-            aria_label=label,
-            checked="checked" if code_ == lang else None,
-        )
-        for code_, label in (("en", "English"), ("zh", "中文"))
-    ]
-    return join(*buttons)
-
-
-def _bar() -> Markup:
-    return tag(
-        "div",
-        tag("span", tag("b", "同舟"), " Tongzhou", cls="brand"),
-        tag(
-            "span",
-            tag("label", "English", for_="show-en"),
-            tag("label", "中文", for_="show-zh"),
-            cls="labels",
-        ),
-        cls="topbar",
-    )
+    return document(figures.title, body, lang)
 
 
 def _headline(figures: Figures, cast: Cast) -> Markup:
@@ -218,7 +150,7 @@ def _tampered(tamper: Tamper | None) -> Markup:
 
 
 def _contents() -> Markup:
-    entries = [
+    return contents(
         ("parties", both("Who took part")),
         ("grant", both("What was allowed")),
         ("gain", both("What the partner adds")),
@@ -233,16 +165,4 @@ def _contents() -> Markup:
         ("receipt", both("The receipt")),
         ("check", both("Verified, and tampering found")),
         ("limits", both("Honest limits")),
-    ]
-    items = [tag("li", tag("a", title, href=f"#{anchor}")) for anchor, title in entries]
-    return tag("nav", tag("ol", *items))
-
-
-def _footer(figures: Figures) -> Markup:
-    return tag(
-        "footer",
-        both(
-            "Drawn by {program}. This file is complete: it loads nothing and sends nothing.",
-            program=figures.run.software,
-        ),
     )
