@@ -264,7 +264,7 @@ def test_a_daemon_that_stops_says_so_to_its_runs(quiet) -> None:
     with Daemon(quiet.helper.folder):
         cardnet = Daemon(quiet.cardnet.folder)
         with cardnet:
-            sentence = quiet.fails(plan, watcher=job_town.Steps("train", cardnet.stop))
+            sentence = quiet.fails(plan, watcher=job_town.Steps("match", cardnet.stop))
         assert "cardnet is shutting down" in sentence
         with Daemon(quiet.cardnet.folder):
             quiet.resume(quiet.last_run())

@@ -62,7 +62,7 @@ def test_mode_local_says_that_nothing_is_protected() -> None:
         assert set(statement.learned) == {"asker", "provider"}
 
 
-@pytest.mark.parametrize("step", [*STEPS, "witness"])
+@pytest.mark.parametrize("step", sorted({*STEPS, "witness"} - {"size", "join"}))  # those differ by mode
 def test_mode_pair_speaks_of_the_owners_alone(step) -> None:
     """Who learns what is as with a helper; what protects it is not."""
     options = {"match": "dh", "bin_counts": "both", "card": "both"}
