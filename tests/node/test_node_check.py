@@ -29,7 +29,7 @@ def aided(**changes: str) -> Plan:
 
 
 def keep(home: Home, name: str, **columns: list) -> None:
-    examined = _examined(pa.table(columns), "id", "text", None, ())
+    examined = _examined(pa.table(columns), "id", "text", label=None, columns=())
     keep_table(home, examined, name, replace=True, now=NOW)
 
 
