@@ -1,5 +1,6 @@
 """Decisions about names in an institution's folder, and tables added under them."""
 
+import json
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -46,6 +47,14 @@ def test_a_damaged_list_is_named(home) -> None:
     path = home.folder / "edits" / "firms.json"
     path.write_text('{"decisions": [{"verdict": "maybe"}]}', encoding="utf-8")
     with pytest.raises(StorageError, match=r"firms.json is damaged: .*; restore it from a backup"):
+        load_edits(home, "firms")
+
+
+def test_a_list_changed_by_hand_cannot_lead_in_a_circle(home) -> None:
+    keep_edits(home, "firms", EDITS, now=NOW)
+    circle = [{"verdict": "same", "name": one, "other": other} for one, other in ("ab", "bc", "ca")]
+    (home.folder / "edits" / "firms.json").write_text(json.dumps({"decisions": circle}), encoding="utf-8")
+    with pytest.raises(StorageError, match="is damaged: row 3: the two names would be written as each other"):
         load_edits(home, "firms")
 
 

@@ -11,7 +11,7 @@ from tongzhou.data.companies import company_form
 from tongzhou.data.edits import EditList
 from tongzhou.data.similar import Candidate, find_candidates
 from tongzhou.data.tables import read_table
-from tongzhou.errors import DataError, NotFoundError, PlanError, StorageError
+from tongzhou.errors import ConflictError, DataError, NotFoundError, PlanError, StorageError
 from tongzhou.node.files import read_file, write_file
 from tongzhou.node.home import Home
 from tongzhou.node.plan import is_table_name
@@ -94,8 +94,10 @@ def load_edits(home: Home, table: str) -> EditList:
     except NotFoundError:
         return EditList()
     try:
-        return msgspec.json.decode(content, type=EditList)
-    except msgspec.MsgspecError as error:
+        found = msgspec.json.decode(content, type=EditList)
+        # made anew, decision by decision: a list changed by hand could lead in a circle
+        return EditList().with_decisions(enumerate(found.decisions, start=1))
+    except (msgspec.MsgspecError, ConflictError) as error:
         raise StorageError(
             "{file} is damaged: {cause}; restore it from a backup", file=path, cause=error
         ) from error
