@@ -1,6 +1,7 @@
 """``tongzhou approver``: the people of whom two must agree to each grant."""
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -9,6 +10,7 @@ import typer
 from tongzhou.cli.command import command, noun
 from tongzhou.cli.terminal import Terminal
 from tongzhou.errors import DataError
+from tongzhou.node.grant_entries import enter_grants
 from tongzhou.parties.approvals import APPROVALS_NEEDED, ApproverKey
 from tongzhou.parties.times import utc_now
 
@@ -40,18 +42,13 @@ def new(
     Example: tongzhou approver new alice --key alice.key
     """
     sponsor = None if by is None else open_key(terminal, by)
-    made = ApproverKey.create(key, name, _passphrase(terminal, name))
     home, now = terminal.home, utc_now()
-    try:
+    made = ApproverKey.create(key, name, _passphrase(terminal, name))
+    with ExitStack() as undo:
+        undo.callback(key.unlink, missing_ok=True)  # a key that nobody knows would only puzzle its finder
         home.drafts.add_approver(made.approver, now, by=sponsor)
-    except BaseException:
-        key.unlink(missing_ok=True)  # a key that nobody knows would only puzzle its finder
-        raise
-    home.log.append(
-        {"approver": name, "public_key": made.approver.public_key, "by": sponsor and sponsor.party_id},
-        kind="approver-added",
-        key=f"{name}/{made.approver.public_key}",
-    )
+        undo.pop_all()
+    enter_grants(home)
     count = len(home.drafts.approvers())
     terminal.result({"approver": name, "key": key, "approvers": count, "needed": APPROVALS_NEEDED})
     terminal.say("{name} may approve grants; the key is in {file}", name=name, file=key)
@@ -78,13 +75,8 @@ def remove(terminal: Terminal, name: _Name, by: _By = None) -> None:
     """
     home, now = terminal.home, utc_now()
     sponsor = None if by is None else open_key(terminal, by)
-    gone = next((one for one in home.drafts.approvers() if one.name == name), None)
     home.drafts.remove_approver(name, now, by=sponsor)
-    home.log.append(
-        {"approver": name, "by": sponsor and sponsor.party_id},
-        kind="approver-removed",
-        key=f"{name}/{'' if gone is None else gone.public_key}",
-    )
+    enter_grants(home)
     terminal.result({"removed": name})
     terminal.say("{name} may approve grants no longer", name=name)
 

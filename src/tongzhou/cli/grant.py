@@ -11,6 +11,7 @@ from tongzhou.cli.command import comma_list, command, noun
 from tongzhou.cli.terminal import Terminal
 from tongzhou.errors import DataError, NotFoundError
 from tongzhou.node.files import write_file
+from tongzhou.node.grant_entries import enter_grants
 from tongzhou.node.home import Home
 from tongzhou.parties.grants import Grant, GrantStatus, GrantTerms, Price, read_terms
 from tongzhou.parties.names import near_name
@@ -139,21 +140,14 @@ def approve(
     home = terminal.home
     person = open_key(terminal, key)
     grant = home.drafts.approve(grant_id, person, utc_now())
+    enter_grants(home)
     if grant is None:
-        home.log.append(
-            {"approver": person.party_id, "grant": grant_id},
-            kind="grant-approved",
-            key=f"{grant_id}/{person.party_id}",
-        )
         terminal.result({"grant": grant_id, "approved_by": [person.party_id], "issued": False})
         terminal.say(
             "{name} approved grant {grant}; another person must", name=person.party_id, grant=grant_id
         )
         return
-    home.log.append(_entry(grant), kind="grant-made", key=grant.grant_id)
-    if out is not None:
-        write_file(out, home.grants.document(grant.grant_id).encode() + b"\n")
-    _present(terminal, grant, out)
+    _hand_out(terminal, grant, out)
 
 
 @command(app, "drafts")
@@ -250,7 +244,7 @@ def revoke(terminal: Terminal, grant_id: _Id, out: _Out = None) -> None:
     home = terminal.home
     document = home.grants.revoke(grant_id, utc_now())
     revoked_at = home.grants.status(grant_id).revoked_at
-    home.log.append({"grant": grant_id, "revoked_at": revoked_at}, kind="grant-revoked", key=grant_id)
+    enter_grants(home)
     if out is not None:
         write_file(out, document.encode() + b"\n")
     terminal.result({"revoked": grant_id, "revoked_at": revoked_at, "file": out})
@@ -264,10 +258,8 @@ def _make(terminal: Terminal, terms: GrantTerms, out: Path | None) -> None:
         _draft(terminal, terms, out)
         return
     grant = home.grants.new(terms)
-    home.log.append(_entry(grant), kind="grant-made", key=grant.grant_id)
-    if out is not None:
-        write_file(out, home.grants.document(grant.grant_id).encode() + b"\n")
-    _present(terminal, grant, out)
+    enter_grants(home)
+    _hand_out(terminal, grant, out)
 
 
 def _draft(terminal: Terminal, terms: GrantTerms, out: Path | None) -> None:
@@ -293,7 +285,10 @@ def _price(run: str | None, row: str | None, currency: str) -> dict[str, object]
     return {"price": {"currency": currency, "run": run or "0", "row": row or "0"}}
 
 
-def _present(terminal: Terminal, grant: Grant, out: Path | None) -> None:
+def _hand_out(terminal: Terminal, grant: Grant, out: Path | None) -> None:
+    """Show a grant that was issued, and write it where it shall go."""
+    if out is not None:
+        write_file(out, terminal.home.grants.document(grant.grant_id).encode() + b"\n")
     terminal.result({"grant": grant, "file": out})
     terminal.say(
         "grant {grant}: {askers} may use {table} until {until}; columns: {columns}, runs: {runs}",
@@ -326,19 +321,6 @@ def _check_table(home: Home, table: str, columns: list[str]) -> None:
                 near=near,
             )
         raise NotFoundError("table {table} has no column {column}", table=table, column=column)
-
-
-def _entry(grant: Grant) -> dict[str, object]:
-    return {
-        "askers": grant.askers,
-        "columns": grant.columns,
-        "grant": grant.grant_id,
-        "helpers": grant.helpers,
-        "purpose": grant.purpose,
-        "runs": grant.runs,
-        "table": grant.table,
-        "valid_until": grant.valid_until,
-    }
 
 
 def _plain(status: GrantStatus, state: str) -> dict[str, object]:

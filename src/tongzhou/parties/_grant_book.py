@@ -17,7 +17,7 @@ import msgspec
 from tongzhou.errors import GrantError, NotFoundError, StorageError, VerificationError
 from tongzhou.parties._grant_drafts import active_approvers
 from tongzhou.parties._grant_rules import no_grant, no_runs_left, violations, was_revoked
-from tongzhou.parties._grant_store import grant_store
+from tongzhou.parties._grant_store import damaged_at, grant_store
 from tongzhou.parties._grant_terms import Grant, GrantRequest, GrantTerms, check_terms
 from tongzhou.parties.approvals import check_approvals
 from tongzhou.parties.documents import sign_document, verify_document
@@ -297,12 +297,7 @@ class GrantBook:
             if isinstance(body, Grant):
                 check_approvals(body)
         except VerificationError as error:
-            raise StorageError(
-                "{file} is damaged at grant {grant}: {cause}",
-                file=self._store.path,
-                grant=grant_id,
-                cause=error,
-            ) from error
+            raise damaged_at(self._store.path, grant_id, error) from error
         if body.grant_id != grant_id:
             raise StorageError(
                 "{file} is damaged at grant {grant}: it holds another grant, {got}",

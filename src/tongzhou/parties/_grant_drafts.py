@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from tongzhou.errors import ConflictError, GrantError, NotFoundError, StorageError, VerificationError
-from tongzhou.parties._grant_store import grant_store
+from tongzhou.errors import ConflictError, GrantError, NotFoundError, VerificationError
+from tongzhou.parties._grant_store import damaged_at, grant_store
 from tongzhou.parties._grant_terms import Grant, GrantTerms, check_terms
 from tongzhou.parties.approvals import (
     APPROVALS_NEEDED,
@@ -25,7 +25,7 @@ from tongzhou.parties.documents import sign_document
 from tongzhou.parties.identity import Identity
 from tongzhou.parties.times import utc_text
 
-__all__ = ["DraftBook", "GrantDraft", "active_approvers"]
+__all__ = ["ApproverTerm", "DraftBook", "GrantDraft", "active_approvers"]
 
 _KIND = "grant"
 
@@ -40,6 +40,22 @@ class GrantDraft(msgspec.Struct, frozen=True, kw_only=True):
 
     grant: Grant
     approved_by: list[str]
+
+
+class ApproverTerm(msgspec.Struct, frozen=True, kw_only=True):
+    """From when until when a person could approve.
+
+    Attributes:
+        approver: the person.
+        added_by: name of the approver who stood for it; none for the first two.
+        removed_at: when it was taken out, ISO 8601 UTC; none if it was not.
+        removed_by: name of the approver who stood for that.
+    """
+
+    approver: Approver
+    added_by: str | None
+    removed_at: str | None
+    removed_by: str | None
 
 
 class DraftBook:
@@ -61,6 +77,22 @@ class DraftBook:
         with self._store.read() as book:
             return active_approvers(book)
 
+    def terms_of_approvers(self) -> list[ApproverTerm]:
+        """Who may approve or once might, in the order in which they were added."""
+        with self._store.read() as book:
+            rows = book.execute(
+                "SELECT name, public_key, added_by, removed_at, removed_by FROM approvers ORDER BY rowid"
+            ).fetchall()
+        return [
+            ApproverTerm(
+                approver=Approver(name=name, public_key=key),
+                added_by=added_by,
+                removed_at=removed_at,
+                removed_by=removed_by,
+            )
+            for name, key, added_by, removed_at, removed_by in rows
+        ]
+
     def add_approver(self, approver: Approver, now: datetime, *, by: ApproverKey | None = None) -> None:
         """Let a person approve grants.
 
@@ -70,18 +102,20 @@ class DraftBook:
             by: an approver who stands for it; needed once there are two.
 
         Raises:
-            ConflictError: the name or the key is taken.
+            ConflictError: the name is taken, or the key is or was.
             GrantError: there are two approvers, and none of them stands for it.
         """
         approver.key_bytes()
         with self._store.write() as book:
             known = active_approvers(book)
             self._check_sponsor(known, by)
-            if any(approver.name == one.name or approver.public_key == one.public_key for one in known):
+            # A key that was taken out does not come back: whoever removed it had a reason.
+            keys = {key for (key,) in book.execute("SELECT public_key FROM approvers")}
+            if approver.name in {one.name for one in known} or approver.public_key in keys:
                 raise ConflictError("approver {name} is known already", name=approver.name)
             book.execute(
-                "INSERT INTO approvers VALUES (?, ?, ?, NULL)",
-                (approver.name, approver.public_key, utc_text(now)),
+                "INSERT INTO approvers VALUES (?, ?, ?, ?, NULL, NULL)",
+                (approver.name, approver.public_key, utc_text(now), None if by is None else by.party_id),
             )
 
     def remove_approver(self, name: str, now: datetime, *, by: ApproverKey | None = None) -> None:
@@ -97,8 +131,8 @@ class DraftBook:
                 raise NotFoundError("there is no approver {name}", name=name)
             self._check_sponsor(known, by)
             book.execute(
-                "UPDATE approvers SET removed_at = ? WHERE name = ? AND removed_at IS NULL",
-                (utc_text(now), name),
+                "UPDATE approvers SET removed_at = ?, removed_by = ? WHERE name = ? AND removed_at IS NULL",
+                (utc_text(now), None if by is None else by.party_id, name),
             )
             book.execute("DELETE FROM approvals WHERE approver = ?", (name,))
 
@@ -219,23 +253,13 @@ class DraftBook:
             grant = msgspec.json.decode(row[0], type=Grant)
             check_terms(grant, self._identity.party_id)
         except msgspec.MsgspecError as error:
-            raise StorageError(
-                "{file} is damaged at grant {grant}: {cause}",
-                file=self._store.path,
-                grant=grant_id,
-                cause=error,
-            ) from error
+            raise damaged_at(self._store.path, grant_id, error) from error
         known = {one.name: one for one in active_approvers(book)}
         try:
             for name, document in _approvals(book, grant_id).items():
                 verified_approval(document, grant, known[name])
         except (VerificationError, KeyError) as error:
-            raise StorageError(
-                "{file} is damaged at grant {grant}: {cause}",
-                file=self._store.path,
-                grant=grant_id,
-                cause=error,
-            ) from error
+            raise damaged_at(self._store.path, grant_id, error) from error
         return GrantDraft(grant=grant, approved_by=sorted(_approvals(book, grant_id)))
 
     def _drop(self, book: sqlite3.Connection, grant_id: str) -> None:
