@@ -129,6 +129,8 @@ def test_a_bad_consent_is_named_by_row_and_none_is_kept(call, provider) -> None:
     assert json.loads(call("consent", "show", "--json", at="bank").out) == {"consents": []}
     Path("c.csv").write_text("client,document,valid_from,valid_until\nc-1,a,b,c", encoding="utf-8")
     assert "c.csv has no column client_id; did you mean client?" in add_consents(call, code=3).err
+    consents_file([])
+    assert "c.csv must have a row for each signed form, got none" in add_consents(call, code=3).err
 
 
 def test_a_grant_with_a_price_shows_it(call, provider) -> None:
@@ -149,5 +151,7 @@ def test_a_period_without_runs_has_nothing_to_bill(call, provider) -> None:
     assert "none yet" in call("bill", "show", "bank", *period).out
     refused = call("bill", "show", "bank", *period, "--out", "b.jws", code=10)
     assert "bank used no data of cardnet in that period" in refused.err
+    turned = call("bill", "show", "bank", "--from", "2026-12-01", "--until", "2026-11-01", code=3)
+    assert "--until must be later than --from, got 2026-11-01 and 2026-12-01" in turned.err
     Path("forged.jws").write_text("a.b.c", encoding="utf-8")
     assert "not a signed document" in call("bill", "check", "forged.jws", at="bank", code=9).err

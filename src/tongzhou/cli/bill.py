@@ -8,7 +8,7 @@ import typer
 
 from tongzhou.cli.command import command, noun
 from tongzhou.cli.terminal import Terminal
-from tongzhou.errors import NotFoundError
+from tongzhou.errors import DataError, NotFoundError
 from tongzhou.node.billing import Bill, bill_digest, check_bill, make_bill, sign_bill
 from tongzhou.node.files import read_file, write_file
 from tongzhou.parties.documents import MAX_DOCUMENT_BYTES
@@ -69,7 +69,12 @@ def check(
 
 
 def _period(start: str, until: str) -> tuple[datetime, datetime]:
-    return parse_utc(start, "--from"), parse_utc(until, "--until")
+    period = parse_utc(start, "--from"), parse_utc(until, "--until")
+    if not period[0] < period[1]:
+        raise DataError(
+            "--until must be later than --from, got {until} and {start}", until=until, start=start
+        )
+    return period
 
 
 def _present(terminal: Terminal, bill: Bill) -> None:

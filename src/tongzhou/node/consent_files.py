@@ -30,12 +30,14 @@ def read_consents(path: Path, use: ConsentUse, *, identifier: str, kind: str) ->
 
     Raises:
         NotFoundError: there is no such file.
-        DataError: a column is missing, or a row is malformed; the sentence names file, row and field.
+        DataError: there are no rows, a column is missing, or a row is malformed; the sentence names file, row and field.
     """
     table = read_table(path)
     for column in (identifier, *_COLUMNS):
         if column not in table.column_names:
             raise _no_column(path, column, table.column_names)
+    if table.num_rows == 0:
+        raise DataError("{file} must have a row for each signed form, got none", file=path)
     identifiers = normalise(text_column(table, identifier), kind)
     return [check_consent(one, f"{path}, row {row}") for row, one in _rows(table, identifiers, use)]
 
