@@ -30,7 +30,8 @@ def read_consents(path: Path, use: ConsentUse, *, identifier: str, kind: str) ->
 
     Raises:
         NotFoundError: there is no such file.
-        DataError: there are no rows, a column is missing, or a row is malformed; the sentence names file, row and field.
+        DataError: there are no rows, a column is missing, or a row is malformed; the sentence names file, row
+            and field.
     """
     table = read_table(path)
     for column in (identifier, *_COLUMNS):
