@@ -59,6 +59,7 @@ def test_the_second_person_issues_the_grant(call, provider) -> None:
     call("grant", "approve", name, "--key", "bob.key", "--out", "grant.jws")
     shown = json.loads(call("grant", "show", name, "--json").out)
     assert sorted(shown["grant"]["approvers"]) == ["alice", "bob"]
+    assert "alice, bob" in call("grant", "show", name).out
     kinds = [one["kind"] for one in json.loads(call("log", "show", "--json").out)["entries"]]
     assert [kinds.count(kind) for kind in ("approver-added", "grant-approved", "grant-made")] == [2, 1, 1]
 

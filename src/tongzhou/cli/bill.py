@@ -79,7 +79,7 @@ def _period(start: str, until: str) -> tuple[datetime, datetime]:
 
 def _present(terminal: Terminal, bill: Bill) -> None:
     terminal.say(
-        "{asker} used data of {provider} from {start} until {end}: {runs} runs",
+        "{asker} used data of {provider} from {start} until {end}; runs: {runs}",
         asker=bill.asker,
         provider=bill.provider,
         start=bill.start,

@@ -230,7 +230,10 @@ def show(terminal: Terminal, grant_id: _Id, out: _Out = None) -> None:
     grant = status.grant
     openings = {f"openings.{key}": getattr(grant.openings, key) for key in grant.openings.__struct_fields__}
     fields = {key: getattr(grant, key) for key in GrantTerms.__struct_fields__ if key != "openings"}
-    terminal.table(["field", "value"], [[key, _flat(value)] for key, value in {**fields, **openings}.items()])
+    people = {terminal.word("approved by"): sorted(grant.approvers)} if grant.approvers else {}
+    terminal.table(
+        ["field", "value"], [[key, _flat(value)] for key, value in {**fields, **openings, **people}.items()]
+    )
     if uses:
         terminal.table(["run", "counted"], [[use.run_id, use.used_at] for use in uses])
 
