@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tongzhou.errors import PlanError
-from tongzhou.secure import noise
+from tongzhou.secure.exact_sampling import chance_exp
 from tongzhou.secure.noise import Noise, draw_gaussian, draw_laplace, draw_noise, variance_for
 
 DRAWS = 4000
@@ -49,7 +49,7 @@ def test_gaussian(variance: Fraction) -> None:
 def test_a_chance_is_its_exponential() -> None:
     below = seeded(5)
     for exponent in (Fraction(0), Fraction(1, 3), Fraction(1), Fraction(5, 2)):
-        hits = sum(noise._chance_exp(exponent, below) for _ in range(DRAWS))
+        hits = sum(chance_exp(exponent.numerator, exponent.denominator, below) for _ in range(DRAWS))
         chance = math.exp(-exponent)
         assert abs(hits - DRAWS * chance) <= 6 * math.sqrt(DRAWS * chance * (1 - chance))
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tongzhou.secure import privacy_noise
+from tongzhou.secure import exact_sampling, privacy_noise
+from tongzhou.secure.exact_sampling import chance_exp
 from tongzhou.secure.privacy_noise import DiscreteGaussian
 
 SEED = bytes(range(32))
@@ -70,7 +71,7 @@ def test_fresh_noise_each_time() -> None:
 @given(st.integers(0, 200), st.integers(1, 60))
 def test_coins_have_the_chance_of_an_exponential(above: int, below: int) -> None:
     source, count = DiscreteGaussian(1, seed=SEED), 600
-    hits = sum(source._exponential(above, below) for _ in range(count))
+    hits = sum(chance_exp(above, below, source._below) for _ in range(count))
     chance = math.exp(-above / below)
     assert abs(hits - chance * count) < 5.5 * math.sqrt(count * chance * (1 - chance)) + 1.5
 
@@ -89,8 +90,11 @@ def test_uniform_numbers_are_uniform() -> None:
 
 def test_no_floating_point_number_takes_part() -> None:
     """Neither a constant nor a division, and of `math` the integer root alone."""
-    tree = ast.parse(Path(privacy_noise.__file__).read_text(encoding="utf-8"))
-    nodes = list(ast.walk(tree))
+    nodes = [
+        node
+        for module in (privacy_noise, exact_sampling)
+        for node in ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8")))
+    ]
     assert not [n for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, float)]
     assert not [n for n in nodes if isinstance(n, ast.Div)]
     used = {n.attr for n in nodes if isinstance(n, ast.Attribute) and getattr(n.value, "id", "") == "math"}

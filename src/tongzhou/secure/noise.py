@@ -9,21 +9,18 @@ Paper: Canonne, Kamath and Steinke, The discrete Gaussian for differential priva
 
 import math
 import secrets
-from collections.abc import Callable
 from fractions import Fraction
 from typing import Final, Literal
 
 import msgspec
 
 from tongzhou.errors import PlanError
+from tongzhou.secure.exact_sampling import Below, sample_gaussian, sample_laplace
 
 __all__ = ["LARGEST_EPSILON", "Noise", "draw_gaussian", "draw_laplace", "draw_noise", "variance_for"]
 
 LARGEST_EPSILON: Final = 20.0
 """Beyond this the noise hides nothing worth the name."""
-
-Below = Callable[[int], int]
-"""A uniform integer from zero to below its argument."""
 
 _DIGITS: Final = 10**6
 """Epsilon counts in millionths, rounded to the private side."""
@@ -94,45 +91,12 @@ def variance_for(noise: Noise, sensitivity: int) -> Fraction:
 
 def draw_laplace(scale: Fraction, below: Below = secrets.randbelow) -> int:
     """The integer x with probability proportional to ``exp(-|x| / scale)``."""
-    upper, lower = scale.numerator, scale.denominator
-    while True:
-        fine = below(upper)
-        if not _chance_exp(Fraction(fine, upper), below):
-            continue
-        coarse = 0
-        while _chance_exp(Fraction(1), below):
-            coarse += 1
-        size = (fine + upper * coarse) // lower
-        negative = below(2) == 1
-        if negative and size == 0:
-            continue  # zero would come twice as often as it may
-        return -size if negative else size
+    return sample_laplace(scale.numerator, scale.denominator, below)
 
 
 def draw_gaussian(variance: Fraction, below: Below = secrets.randbelow) -> int:
     """The integer x with probability proportional to ``exp(-x² / (2 variance))``."""
-    scale = math.isqrt(variance.numerator // variance.denominator) + 1
-    while True:
-        drawn = draw_laplace(Fraction(scale), below)
-        away = abs(drawn) - variance / scale
-        if _chance_exp(away * away / (2 * variance), below):
-            return drawn
-
-
-def _chance_exp(exponent: Fraction, below: Below) -> bool:
-    """True with probability ``exp(-exponent)``, for an exponent of at least zero."""
-    while exponent > 1:
-        if not _chance_exp(Fraction(1), below):
-            return False
-        exponent -= 1
-    steps = 1
-    while _chance(exponent / steps, below):
-        steps += 1
-    return steps % 2 == 1
-
-
-def _chance(probability: Fraction, below: Below) -> bool:
-    return below(probability.denominator) < probability.numerator
+    return sample_gaussian(variance.numerator, variance.denominator, below)
 
 
 def _epsilon(noise: Noise) -> Fraction:

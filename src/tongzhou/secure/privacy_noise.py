@@ -14,11 +14,11 @@ The distribution has at each integer x a probability proportional to ``exp(-x² 
 for all v that matter here (it is below v, by less than a part in 10^6 from v = 1 on).
 """
 
-import math
 from typing import Final
 
 import numpy as np
 
+from tongzhou.secure.exact_sampling import sample_gaussian
 from tongzhou.secure.prg import Stream, new_seed
 from tongzhou.secure.ring import Words
 
@@ -42,7 +42,6 @@ class DiscreteGaussian:
         if variance < 1:
             raise ValueError("a variance is a whole number from 1")
         self.variance = variance
-        self._scale = math.isqrt(variance) + 1
         self._stream = Stream(new_seed() if seed is None else seed)
         self._pool = b""
         self._at = 0
@@ -53,41 +52,7 @@ class DiscreteGaussian:
 
     def sample(self) -> int:
         """One sample."""
-        variance, scale = self.variance, self._scale
-        while True:
-            candidate = self._laplace()
-            # Accepted with probability exp(-(|y| - v / t)² / (2 v)), as a fraction of whole numbers.
-            distance = abs(candidate) * scale - variance
-            if self._exponential(distance * distance, 2 * variance * scale * scale):
-                return candidate
-
-    def _laplace(self) -> int:
-        """A discrete Laplace sample: at x proportional to ``exp(-|x| / scale)``."""
-        while True:
-            low = self._below(self._scale)
-            if not self._exponential(low, self._scale):
-                continue
-            high = 0
-            while self._exponential(1, 1):
-                high += 1
-            size, negative = low + self._scale * high, self._below(2)
-            if size or not negative:
-                return -size if negative else size
-
-    def _exponential(self, above: int, below: int) -> bool:
-        """True with probability ``exp(-above / below)``."""
-        while above > below:
-            if not self._small_exponential(1, 1):
-                return False
-            above -= below
-        return self._small_exponential(above, below)
-
-    def _small_exponential(self, above: int, below: int) -> bool:
-        """The same for a fraction of at most 1: the series of the exponential function, term by term."""
-        term = 1
-        while self._below(below * term) < above:
-            term += 1
-        return term % 2 == 1
+        return sample_gaussian(self.variance, 1, self._below)
 
     def _below(self, limit: int) -> int:
         """A uniform whole number below a limit."""
