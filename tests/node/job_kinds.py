@@ -37,12 +37,14 @@ class Kind:
         mode: trust mode.
         sections: the rest of its plan.
         terms: what the grant says besides.
+        protocol: of matching; the mode's usual one by default.
     """
 
     job: str
     mode: str
     sections: str
     terms: dict[str, Any] = field(default_factory=dict)
+    protocol: str = ""
 
     def __str__(self) -> str:
         return f"{self.job}-{self.mode}"
@@ -58,7 +60,7 @@ class Kind:
             purpose=purpose,
             mode=self.mode,
             helper='helper = "helper"' if aided else "",
-            protocol="aided" if aided else "dh",
+            protocol=self.protocol or ("aided" if aided else "dh"),
         )
         return parse_plan(head + self.sections, "plan.toml")
 
@@ -78,7 +80,7 @@ class Kind:
         return table.sort_by([(table.column_names[0], "ascending")])
 
 
-_MATCH = """
+MATCH = """
 [tables.bank]
 table = "clients"
 columns = ["age"]
@@ -121,8 +123,8 @@ gains = true
 _ALL_OPEN = Openings(bin_counts="both", card="both", reasons=4, training_summary=True)
 
 KINDS = [
-    Kind("match", "pair", _MATCH, {"columns": []}),
-    Kind("match", "aided", _MATCH, {"columns": []}),
+    Kind("match", "pair", MATCH, {"columns": []}),
+    Kind("match", "aided", MATCH, {"columns": []}),
     *(Kind("size", mode, _SIZE, {"columns": []}) for mode in ("pair", "aided")),
     *(Kind("join", mode, _JOIN, {"columns": ["repay_1", "bill_1"]}) for mode in ("pair", "aided")),
     Kind("boosting", "aided", _BOOSTING, {"columns": job_town.THEIRS, "openings": _ALL_OPEN}),

@@ -30,6 +30,7 @@ from tongzhou.node.job_faults import our_kinds
 from tongzhou.node.job_follow import follow_job, read_offer
 from tongzhou.node.job_run import resume_plan, run_job
 from tongzhou.node.plan import Plan, parse_plan
+from tongzhou.node.plan_jobs import JOB_RULES
 from tongzhou.node.tables import examine, keep_table
 from tongzhou.parties.card import issue_card
 from tongzhou.parties.grants import Grant, GrantTerms, Openings
@@ -236,6 +237,60 @@ class Town:
 
     def resume(self, run_id: str, **options: object) -> str:
         return run_job(self.bank, resume_plan(self.bank, run_id), run_id=run_id, **options)
+
+    def run_despite_kills(
+        self, plan: Plan, party: str, kill: Callable[[], object] | None = None
+    ) -> tuple[str, dict[str, str]]:
+        """Run a plan to its end although a party is killed at every step in turn and comes back.
+
+        Args:
+            plan: what is run.
+            party: who dies.
+            kill: called when a step begins; by default the party dies a moment later, in the middle.
+
+        Returns:
+            the run, and the sentence that the asker got by step that failed.
+        """
+        act = kill or (lambda: threading.Timer(0.01, self.kill, [party]).start())
+        run_id, failed = None, {}
+        for step in JOB_RULES[plan.job].steps:
+            try:
+                self._run_or_resume(plan, run_id, watcher=Steps(step, act))
+            except TongzhouError as error:
+                failed[step] = str(error)
+            run_id = self.last_run()
+            self._wait_until_dead(party)
+            self.start(party)
+            if self.bank.store.run(run_id).state == "done":
+                return run_id, failed
+        return self.resume(run_id), failed
+
+    def run_despite_deaths(self, plan: Plan, when: str) -> str:
+        """Run a plan by askers that kill themselves as each step begins or ends, and one that does not."""
+        run_id, steps = None, JOB_RULES[plan.job].steps
+        for position, step in enumerate(steps):
+            process = start_process(
+                self.bank.folder, "asker", run_and_die, self.bank.folder, plan, run_id, step, when
+            )
+            process.join(60)
+            assert process.exitcode == -signal.SIGKILL, (self.bank.folder / "asker.txt").read_text()
+            run_id = self.last_run()
+            done = [record.step for record in self.bank.store.steps(run_id)]
+            assert done == list(steps[: position + (when == "ends")])
+        assert self.bank.store.run(run_id).state == "running"
+        return self.resume(run_id)
+
+    def _run_or_resume(self, plan: Plan, run_id: str | None, **options: object) -> str:
+        if run_id is None:
+            return run_job(self.bank, plan, **options)
+        return self.resume(run_id, **options)
+
+    def _wait_until_dead(self, party: str) -> None:
+        for _ in range(500):
+            if party not in self.processes:
+                return
+            time.sleep(0.01)
+        raise AssertionError(f"{party} lives")
 
     def ends(self, party: str, run_id: str, seconds: float = 10.0):
         """The run's record at a party, once it is not running any more."""

@@ -1,12 +1,8 @@
 """A party that dies at any step (kill -9) and comes back: the run goes on, to the same card."""
 
-import signal
-import threading
-
 import job_town
 import pytest
 
-from tongzhou.errors import TongzhouError
 from tongzhou.evidence.checker import verify_log
 from tongzhou.node.job_messages import STEPS
 from tongzhou.node.job_run import run_job
@@ -37,62 +33,24 @@ def _logs_verify(town) -> None:
 @pytest.mark.parametrize("moment", ["before its order", "under way"])
 @pytest.mark.parametrize("party", ["cardnet", "helper"])
 def test_a_partner_killed_at_every_step_in_turn(town, undisturbed, party, moment) -> None:
-    def kill() -> None:
-        if moment == "under way":
-            threading.Timer(0.01, town.kill, [party]).start()
-        else:
-            town.kill(party)
-
     plan, grant = town.granted()
-    run_id, killed = None, []
-    for step in STEPS:
-        steps = job_town.Steps(step, kill)
-        try:
-            if run_id is None:
-                run_job(town.bank, plan, watcher=steps)
-            else:
-                town.resume(run_id, watcher=steps)
-        except TongzhouError as error:
-            killed.append(step)
-            assert "left during" in str(error) or "stopped" in str(error) or "hung up" in str(error)
-        run_id = town.last_run()
-        _wait_for_death(town, party)
-        town.start(party)
-        if town.bank.store.run(run_id).state == "done":
-            break
-    if town.bank.store.run(run_id).state != "done":
-        town.resume(run_id)
+    at_once = None if moment == "under way" else (lambda: town.kill(party))
+    run_id, failed = town.run_despite_kills(plan, party, at_once)
+    assert all(
+        any(words in said for words in ("left during", "stopped", "hung up")) for said in failed.values()
+    )
     # Timing decides which steps are cut in the middle; most are.
-    assert killed == list(STEPS) or (moment == "under way" and len(killed) >= 3)
+    assert list(failed) == list(STEPS) or (moment == "under way" and len(failed) >= 3)
     assert town.ends(party, run_id).state == "done"
     assert town.cardnet.grants.runs_used(grant.grant_id) == 1
     _same_card(town, run_id, undisturbed)
     _logs_verify(town)
 
 
-def _wait_for_death(town, party: str) -> None:
-    for _ in range(500):
-        if party not in town.processes:
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError(f"{party} lives")
-
-
 @pytest.mark.parametrize("when", ["begins", "ends"])
 def test_the_asker_killed_at_every_step_in_turn(town, undisturbed, when) -> None:
     plan, grant = town.granted()
-    run_id = None
-    for step in STEPS:
-        process = job_town.start_process(
-            town.bank.folder, "asker", job_town.run_and_die, town.bank.folder, plan, run_id, step, when
-        )
-        process.join(30)
-        assert process.exitcode == -signal.SIGKILL, (town.bank.folder / "asker.txt").read_text()
-        run_id = town.last_run()
-        done = [record.step for record in town.bank.store.steps(run_id)]
-        assert done == list(STEPS[: STEPS.index(step) + (when == "ends")])
-    assert town.bank.store.run(run_id).state == "running"
-    town.resume(run_id)
+    run_id = town.run_despite_deaths(plan, when)
     assert {town.ends(party, run_id).state for party in job_town.PARTIES} == {"done"}
     assert town.cardnet.grants.runs_used(grant.grant_id) == 1
     _same_card(town, run_id, undisturbed)

@@ -1,14 +1,11 @@
 """What every kind of job must do in every mode: go through, sign, be refused, and go on after a kill."""
 
-import threading
-
 import job_town
 import numpy as np
 import pyarrow as pa
 import pytest
 from job_kinds import KINDS, Kind
 
-from tongzhou.errors import TongzhouError
 from tongzhou.evidence.checker import verify_log
 from tongzhou.i18n import translator
 from tongzhou.node.job_run import run_job
@@ -91,44 +88,13 @@ def test_without_a_grant_for_it_it_is_refused(town, kind: Kind) -> None:
 @every_kind
 @pytest.mark.parametrize("moment", ["begins", "ends"])
 def test_an_asker_killed_at_every_step_goes_on(town, kind: Kind, moment: str, undisturbed) -> None:
-    plan = kind.granted(town)
-    run_id = None
-    for step in kind.steps:
-        process = job_town.start_process(
-            town.folder, "asker", job_town.run_and_die, town.bank.folder, plan, run_id, step, moment
-        )
-        process.join(60)
-        assert process.exitcode == -9
-        run_id = town.last_run()
-        if town.bank.store.run(run_id).state == "done":
-            break
-    if town.bank.store.run(run_id).state != "done":
-        town.resume(run_id)
+    run_id = town.run_despite_deaths(kind.granted(town), moment)
     assert equal(kind.result(town.bank, run_id), undisturbed(kind))
 
 
 @every_kind
 def test_a_provider_killed_under_way_goes_on(town, kind: Kind, undisturbed) -> None:
-    plan, run_id = kind.granted(town), None
-    for step in kind.steps:
-        steps = job_town.Steps(step, lambda: threading.Timer(0.02, town.kill, ["cardnet"]).start())
-        try:
-            if run_id is None:
-                run_job(town.bank, plan, watcher=steps)
-            else:
-                town.resume(run_id, watcher=steps)
-        except TongzhouError:
-            pass
-        run_id = town.last_run()
-        for _ in range(500):
-            if "cardnet" not in town.processes:
-                break
-            threading.Event().wait(0.01)
-        town.start("cardnet")
-        if town.bank.store.run(run_id).state == "done":
-            break
-    if town.bank.store.run(run_id).state != "done":
-        town.resume(run_id)
+    run_id, _ = town.run_despite_kills(kind.granted(town), "cardnet")
     assert town.ends("cardnet", run_id).state == "done"
     assert equal(kind.result(town.bank, run_id), undisturbed(kind))
 

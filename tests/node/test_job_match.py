@@ -3,50 +3,21 @@
 import job_town
 import numpy as np
 import pytest
+from job_kinds import MATCH, Kind
 
 from tongzhou.errors import ConflictError, NotFoundError
 from tongzhou.node.home import Home
 from tongzhou.node.job_results import result_table
 from tongzhou.node.job_run import run_job
-from tongzhou.node.plan import Plan, parse_plan
-
-PLAN = """
-[plan]
-name = "common"
-purpose = "{purpose}"
-mode = "{mode}"
-job = "match"
-[parties]
-asker = "bank"
-provider = "cardnet"
-{helper}
-[match]
-protocol = "{protocol}"
-identifier = "client_id"
-minimum_rows = 500
-[tables.bank]
-table = "clients"
-columns = ["age"]
-[tables.cardnet]
-table = "behaviour"
-"""
+from tongzhou.node.plan import Plan
 
 
 def plan_of(purpose: str, mode: str, protocol: str) -> Plan:
-    helper = 'helper = "helper"' if mode == "aided" else ""
-    return parse_plan(PLAN.format(purpose=purpose, mode=mode, protocol=protocol, helper=helper), "plan.toml")
+    return Kind("match", mode, MATCH, protocol=protocol).plan(purpose)
 
 
 def granted(town, mode: str, protocol: str, **changes) -> Plan:
-    purpose = town.purpose()
-    terms = {
-        "modes": [mode],
-        "helpers": ["helper"] if mode == "aided" else [],
-        "protocols": ["match"],
-        "columns": [],
-    }
-    town.grant(purpose, **(terms | changes))
-    return plan_of(purpose, mode, protocol)
+    return Kind("match", mode, MATCH, {"columns": []} | changes, protocol).granted(town)
 
 
 @pytest.mark.parametrize(("mode", "protocol"), [("aided", "aided"), ("aided", "dh"), ("pair", "dh")])

@@ -122,15 +122,10 @@ class Criterion(ABC):
 
 
 @dataclass(frozen=True)
-class DistinctDiversity(Criterion):
-    """At least `l` different values."""
+class _Diversity(Criterion):
+    """Values as diverse as `l` equally frequent ones."""
 
     l: float  # noqa: E741 - its name in the literature
-
-    @property
-    def kind(self) -> str:
-        """Its name."""
-        return "distinct"
 
     @property
     def bound(self) -> float:
@@ -140,10 +135,6 @@ class DistinctDiversity(Criterion):
     def worst(self, measured: Floats) -> float:
         """The least."""
         return float(measured.min())
-
-    def measure(self, counts: ClassCounts, overall: Floats) -> Floats:
-        """Different values in each class."""
-        return np.diff(counts.starts).astype(np.float64)
 
     def allows(self, measured: Floats) -> Bools:
         """At least `l`."""
@@ -151,33 +142,32 @@ class DistinctDiversity(Criterion):
 
 
 @dataclass(frozen=True)
-class EntropyDiversity(Criterion):
-    """Entropy of the values of at least the logarithm of `l`."""
+class DistinctDiversity(_Diversity):
+    """At least `l` different values."""
 
-    l: float  # noqa: E741 - its name in the literature
+    @property
+    def kind(self) -> str:
+        """Its name."""
+        return "distinct"
+
+    def measure(self, counts: ClassCounts, overall: Floats) -> Floats:
+        """Different values in each class."""
+        return np.diff(counts.starts).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class EntropyDiversity(_Diversity):
+    """Entropy of the values of at least the logarithm of `l`."""
 
     @property
     def kind(self) -> str:
         """Its name."""
         return "entropy"
 
-    @property
-    def bound(self) -> float:
-        """`l`."""
-        return self.l
-
-    def worst(self, measured: Floats) -> float:
-        """The least."""
-        return float(measured.min())
-
     def measure(self, counts: ClassCounts, overall: Floats) -> Floats:
         """The exponential of the entropy: how many equally frequent values would be as diverse."""
         shares = counts.count / counts.sizes[counts.group]
         return np.asarray(np.exp(-np.add.reduceat(shares * np.log(shares), counts.starts[:-1])))
-
-    def allows(self, measured: Floats) -> Bools:
-        """At least `l`."""
-        return np.asarray(measured >= self.l - _SLACK)
 
 
 @dataclass(frozen=True)
